@@ -1,0 +1,52 @@
+# Every target sets up .venv by itself; a second call installs nothing.
+# Needs python3 (3.11 or newer), make, and PyPI the first time.
+.DEFAULT_GOAL := help
+.PHONY: help book test test-cpus lint serve refresh clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+HTML := _build/html/index.html
+WORKERS ?= 2
+# One thread a process: small training is far slower with two that fight.
+export OMP_NUM_THREADS ?= 1
+export SOURCE_DATE_EPOCH ?= 1767225600
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "snnl-tutorial needs Python 3.11 or newer; '$(PYTHON)' is" \
+	  "$$($(PYTHON) -V 2>&1). Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' has no venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[run,book,test,lint]'
+	@touch $@
+
+book: .venv/installed  ## render the book from its stored outputs
+	$(BIN)/jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --quiet
+	@echo "$(CURDIR)/$(HTML)"
+
+test: .venv/installed book  ## unit tests, every chapter re-executed, the pages in a browser
+	$(BIN)/python -m pytest tests --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest book --nbval --numprocesses $(WORKERS) --dist loadfile
+
+test-cpus: .venv/installed  ## the stored outputs again, on AVX2 kernels and with two threads
+	ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest book --nbval
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest book --nbval
+
+lint: .venv/installed  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+serve: book  ## serve the rendered book on http://localhost:8000
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+refresh: .venv/installed  ## re-execute the chapters and store clean outputs (CHAPTERS="book/01*.ipynb" for some)
+	$(BIN)/python tools/refresh.py $(CHAPTERS)
+
+clean:  ## remove what was built (.venv stays)
+	rm -rf _build build dist

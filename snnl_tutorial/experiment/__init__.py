@@ -1,0 +1,1 @@
+"""Data, models and runs: the loss at work."""

@@ -1,0 +1,208 @@
+"""Pairwise distances: how far apart is every row from every other? (chapter 1)"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Distance = str | Callable[[Tensor, Tensor], Tensor]
+
+
+def as_real_rows(rows: Tensor) -> Tensor:
+    """Write complex rows as real ones, and half precision as float32.
+
+    The real rows (Re x, Im x) have the same lengths and the same (real) inner
+    products as the complex rows x, so every formula below holds for both.
+
+    Args:
+        rows: (N, D) real floating or complex.
+
+    Returns:
+        (N, D), or (N, 2D) for complex rows; float32 or float64.
+
+    Example:
+        >>> as_real_rows(torch.tensor([[3 + 4j]]))
+        tensor([[3., 4.]])
+
+    Derived in chapter 1.
+    """
+    if rows.is_complex():
+        rows = torch.view_as_real(rows).flatten(1)  # (N, 2D)
+    return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+
+
+def normalize_rows(rows: Tensor) -> Tensor:
+    """Divide each row by its Euclidean length: u = x / |x|.
+
+    A row of zeros has no direction: it stays zero and gets a zero gradient. (The
+    usual x / max(|x|, 1e-12) hands such a row a gradient of the order of 1e12.)
+
+    Args:
+        rows: (N, D) real floating.
+
+    Returns:
+        (N, D), each row of length 1 or 0.
+
+    Example:
+        >>> normalize_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+
+    Derived in chapter 1.
+    """
+    # Scaling by the largest entry first keeps the squares from over- or underflowing.
+    largest = rows.detach().abs().amax(dim=1, keepdim=True)  # (N, 1)
+    zero = largest == 0
+    rows = rows / largest.masked_fill(zero, 1)
+    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return (rows / length.masked_fill(zero, 1)).masked_fill(zero, 0)
+
+
+def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
+    r"""Cosine distance of each row to each other row, in [0, 2].
+
+    .. math:: d_{ij} = 1 - \mathrm{Re}\,\frac{x_i \cdot \bar{z}_j}{|x_i|\,|z_j|}
+
+    0: same direction, 1: perpendicular, 2: opposite. A row of zeros is at distance
+    1 from everything. Used by Agarap and Azcarraga (2020) "for more stable
+    computations": it does not grow with the dimension or with the brightness.
+
+    Args:
+        rows: (N, D) real floating or complex.
+        others: (M, D); the rows themselves if not given.
+
+    Returns:
+        (N, M) real; float32 for half precision input.
+
+    Example:
+        >>> cosine_distance(torch.tensor([[1.0, 0.0], [0.0, 5.0], [-2.0, 0.0]]))
+        tensor([[0., 1., 2.],
+                [1., 0., 1.],
+                [2., 1., 0.]])
+
+    Derived in chapter 1.
+    """
+    rows = normalize_rows(as_real_rows(rows))
+    others = rows if others is None else normalize_rows(as_real_rows(others))
+    distances = 1 - full_precision_product(rows, others)  # (N, M)
+    # Rounding can leave [0, 2] by 1e-7. That is the value's fault, not the
+    # gradient's: clamp the first and let the second pass.
+    return distances + (distances.clamp(0, 2) - distances).detach()
+
+
+def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
+    r"""Squared Euclidean distance of each row to each other row.
+
+    .. math:: d_{ij} = |x_i - z_j|^2 = |x_i|^2 + |z_j|^2 - 2\,x_i \cdot z_j
+
+    The distance of Frosst, Papernot and Hinton (2019, equation 1). The right-hand
+    side needs one matrix product, but subtracts large numbers to find small ones, so
+    it is computed and returned in float64: float32 would lose close pairs altogether.
+
+    Args:
+        rows: (N, D) real floating or complex.
+        others: (M, D); the rows themselves if not given.
+
+    Returns:
+        (N, M) float64, in squared units of the input (float32 on Apple GPUs, which
+        have no float64).
+
+    Example:
+        >>> squared_euclidean_distance(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+        tensor([[ 0., 25.],
+                [25.,  0.]], dtype=torch.float64)
+
+    Derived in chapter 1.
+    """
+    wide = torch.float32 if rows.device.type == "mps" else torch.float64
+    rows = as_real_rows(rows).to(wide)
+    others = rows if others is None else as_real_rows(others).to(wide)
+    squares = rows.square().sum(1)[:, None] + others.square().sum(1)  # (N, M)
+    distances = squares - 2 * full_precision_product(rows, others)
+    return distances + (distances.clamp(min=0) - distances).detach()
+
+
+def full_precision_product(rows: Tensor, others: Tensor) -> Tensor:
+    """Inner products of all pairs, (N, D), (M, D) -> (N, M), also under autocast.
+
+    Autocast would round the product to half precision, and a distance of 0.001
+    would be gone.
+    """
+    with torch.autocast(rows.device.type, enabled=False):
+        return rows @ others.T
+
+
+def published_cosine_distance(rows: Tensor) -> Tensor:
+    """Cosine distance as the published code computes it, rounding residue and all.
+
+    The diagonal comes out as about 1e-7 instead of 0, on either side. Kept for the
+    chapters that show what this residue does; use `cosine_distance` for work.
+
+    Args:
+        rows: (N, D) real floating or complex.
+
+    Returns:
+        (N, N) real, in the precision of the input.
+
+    Example:
+        >>> distances = published_cosine_distance(torch.tensor([[1.0, 2.0]]))
+        >>> abs(distances.item()) < 1e-6
+        True
+
+    Derived in chapter 1.
+    """
+    unit = torch.nn.functional.normalize(rows, dim=1)
+    return 1 - (unit @ unit.conj().T).real if rows.is_complex() else 1 - unit @ unit.T
+
+
+NAMED_DISTANCES = {
+    "cosine": cosine_distance,
+    "sqeuclidean": squared_euclidean_distance,
+}
+
+
+def pairwise_distance(
+    rows: Tensor, others: Tensor | None = None, distance: Distance = "cosine"
+) -> Tensor:
+    """The distance of each row to each other row, by name or by a function of yours.
+
+    Args:
+        rows: (N, D).
+        others: (M, D); the rows themselves if not given.
+        distance: `"cosine"`, `"sqeuclidean"`, or a callable (N, D), (M, D) -> (N, M).
+            The gradient of a callable must be finite on the diagonal, too.
+
+    Returns:
+        (N, M) real floating, at least float32.
+
+    Raises:
+        ValueError: unknown name, or a callable that returns another shape.
+        TypeError: a distance that is neither, or returns no real floating tensor.
+
+    Example:
+        >>> rows = torch.tensor([[0.0], [2.0]])
+        >>> pairwise_distance(rows, distance=torch.cdist)
+        tensor([[0., 2.],
+                [2., 0.]])
+
+    Derived in chapter 1.
+    """
+    if isinstance(distance, str):
+        if distance not in NAMED_DISTANCES:
+            names = ", ".join(repr(name) for name in NAMED_DISTANCES)
+            raise ValueError(f"distance must be {names} or a callable; got {distance!r}")
+        return NAMED_DISTANCES[distance](rows, others)
+    if not callable(distance):
+        kind = type(distance).__name__
+        raise TypeError(f"distance must be a name or a callable; got {kind}")
+    others = rows if others is None else others
+    distances = distance(rows, others)
+    expected = (len(rows), len(others))
+    if not isinstance(distances, Tensor) or not distances.is_floating_point():
+        kind = getattr(distances, "dtype", type(distances).__name__)
+        raise TypeError(f"distance must return a real floating tensor; got {kind}")
+    if distances.shape != expected:
+        raise ValueError(
+            f"distance must return shape {expected}; got {tuple(distances.shape)}"
+        )
+    return as_real_rows(distances)

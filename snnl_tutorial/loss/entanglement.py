@@ -1,0 +1,146 @@
+"""Entanglement: the loss as a measure, with its temperature and chance level."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from snnl_tutorial.loss.checks import check_embeddings, check_labels
+from snnl_tutorial.loss.distance import Distance, pairwise_distance
+from snnl_tutorial.loss.masking import neighbor_masks
+from snnl_tutorial.loss.sampling import sampling_logits
+from snnl_tutorial.loss.soft_nearest_neighbor import anchor_losses
+from snnl_tutorial.loss.temperature import check_temperature
+
+
+class Entanglement(NamedTuple):
+    """What `entanglement` measured.
+
+    Attributes:
+        value: the soft nearest neighbor loss; far below `chance` means disentangled.
+        temperature: the T at which `value` was measured.
+        chance: the mean over the same rows with their labels shuffled.
+    """
+
+    value: float
+    temperature: float
+    chance: float
+
+
+@torch.no_grad()
+def entanglement(
+    embeddings: Tensor,
+    labels: Tensor,
+    temperature: float | None = None,
+    *,
+    distance: Distance = "cosine",
+    ignore_index: int = -100,
+    permutations: int = 5,
+    seed: int = 0,
+) -> Entanglement:
+    r"""How entangled are the classes? The loss, beside what chance would give.
+
+    .. math:: \min_T \ \ell(x, y, T) \quad\text{beside}\quad
+              \mathrm{mean}_\pi \min_T \ \ell(x, \pi(y), T)
+
+    Frosst, Papernot and Hinton (2019, section 2) minimize over T so that only the
+    arrangement of the rows counts, not their scale. The search covers T from 1e-3 to
+    1e3 times the mean distance. The chance level is measured by the same search on
+    shuffled labels, where only the labeled rows are shuffled.
+
+    Args:
+        embeddings: (N, D) real floating or complex.
+        labels: (N,) integer, with at least two rows of one class.
+        temperature: a T to measure at, in the units of the distance; `None` searches.
+        distance: as in `soft_nearest_neighbor_loss`.
+        ignore_index: the label of unlabeled rows, which are left out.
+        permutations: how many shuffles the chance level averages over, at least 1.
+        seed: of the shuffles.
+
+    Returns:
+        An `Entanglement` tuple (value, temperature, chance) of floats.
+
+    Raises:
+        ValueError, TypeError: an argument does not fit, or no row has a partner.
+
+    Example:
+        >>> labels = torch.arange(60) % 3
+        >>> noise = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+        >>> measured = entanglement(torch.eye(3)[labels] + 0.1 * noise, labels)
+        >>> measured.value < 0.1 < 1.0 < measured.chance
+        True
+
+    Derived in chapter 5.
+    """
+    check_embeddings(embeddings)
+    check_labels(labels, embeddings)
+    if temperature is not None:
+        check_temperature(temperature)
+    if permutations < 1:
+        raise ValueError(f"permutations must be at least 1; got {permutations}")
+    labeled = labels != ignore_index
+    embeddings, labels = embeddings[labeled], labels[labeled]
+    if not neighbor_masks(labels).anchors.any():
+        raise ValueError("labels must have two rows of one class; got none")
+    distances = pairwise_distance(embeddings, distance=distance)  # (N, N)
+
+    def loss_of(labels: Tensor) -> Callable[[float], float]:
+        """The mean loss as a function of T alone."""
+        masks = neighbor_masks(labels)
+        count = masks.anchors.sum()
+
+        def loss(temperature: float) -> float:
+            logits = sampling_logits(distances, temperature)
+            return float(anchor_losses(logits, masks).sum() / count)
+
+        return loss
+
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = [
+        labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
+        for _ in range(permutations)
+    ]
+    if temperature is not None:
+        value = loss_of(labels)(temperature)
+        chances = [loss_of(order)(temperature) for order in shuffled]
+    else:
+        scale = float(distances.mean()) or 1.0
+        value, temperature = minimize_over_temperature(loss_of(labels), scale)
+        chances = [
+            minimize_over_temperature(loss_of(order), scale, zooms=0)[0]
+            for order in shuffled
+        ]
+    return Entanglement(value, float(temperature), sum(chances) / permutations)
+
+
+def minimize_over_temperature(
+    loss: Callable[[float], float], scale: float, zooms: int = 3
+) -> tuple[float, float]:
+    """The smallest loss for T between scale/1000 and 1000 scale, and that T.
+
+    Tries 13 temperatures, evenly spaced in log T, then looks closer around the best
+    one. A grid, because the loss can have more than one valley in T.
+
+    Args:
+        loss: the loss at a temperature.
+        scale: a typical distance.
+        zooms: how many closer looks.
+
+    Returns:
+        (loss, T).
+
+    Example:
+        >>> loss, temperature = minimize_over_temperature(lambda t: abs(t - 2), scale=1)
+        >>> abs(temperature / 2 - 1) < 0.05
+        True
+    """
+    low, high = math.log(scale) - math.log(1e3), math.log(scale) + math.log(1e3)
+    best = (math.inf, scale)
+    for points in [13] + [7] * zooms:
+        step = (high - low) / (points - 1)
+        grid = [math.exp(low + index * step) for index in range(points)]
+        best = min([(loss(temperature), temperature) for temperature in grid] + [best])
+        low, high = math.log(best[1]) - step, math.log(best[1]) + step
+    return best

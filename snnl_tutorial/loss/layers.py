@@ -1,0 +1,213 @@
+"""The layer sum: one loss for every layer of a network. (chapter 5)"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from snnl_tutorial.loss.checks import check_choice
+from snnl_tutorial.loss.distance import Distance
+from snnl_tutorial.loss.soft_nearest_neighbor import SoftNearestNeighborLoss
+from snnl_tutorial.loss.temperature import Temperature
+
+# These hand on what they are given: their output is no layer of its own.
+PASSING_ON = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d)
+
+
+@contextmanager
+def record_activations(
+    model: nn.Module, layers: Sequence[str] | None = None
+) -> Iterator[dict[str, Tensor]]:
+    """Record what each layer puts out while the model runs, in one forward pass.
+
+    Each output is copied as it passes by, so that an in-place activation behind it
+    cannot change it, and gradients flow through the copy. A module that runs a second
+    time is recorded as `"name#2"`. The hooks are gone after the block, also when the
+    model raises; what they recorded stays.
+
+    Args:
+        model: any module.
+        layers: names as in `model.named_modules()`; if not given, every module
+            without children, but for those that only reshape or drop out.
+
+    Yields:
+        A dictionary {name: (N, D) tensor} in the order in which the layers ran. It
+        fills up during the forward pass; a convolution's channels and pixels are
+        flattened to D columns.
+
+    Raises:
+        ValueError: a name that the model does not have, with those that it has.
+        TypeError: a layer named here does not put out a single tensor.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(inplace=True))
+        >>> with record_activations(model) as activations:
+        ...     outputs = model(torch.ones(2, 4))
+        >>> {name: tuple(rows.shape) for name, rows in activations.items()}
+        {'0': (2, 3), '1': (2, 3)}
+
+    Derived in chapter 5.
+    """
+    modules = dict(model.named_modules())
+    if layers is None:
+        names = [
+            name
+            for name, module in modules.items()
+            if not any(module.children()) and not isinstance(module, PASSING_ON)
+        ]
+    else:
+        names = list(layers)
+        check_layer_names(names, modules)
+    activations: dict[str, Tensor] = {}
+    runs = dict.fromkeys(names, 0)
+
+    def recorder(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def record(module: nn.Module, inputs: Any, output: Any) -> None:
+            if not isinstance(output, Tensor):
+                if layers is None:
+                    return
+                kind = type(output).__name__
+                raise TypeError(f"layers: {name!r} puts out a {kind}, not a tensor")
+            runs[name] += 1
+            key = name if runs[name] == 1 else f"{name}#{runs[name]}"
+            activations[key] = output.clone().flatten(1)  # (N, D)
+
+        return record
+
+    handles = [modules[name].register_forward_hook(recorder(name)) for name in names]
+    try:
+        yield activations
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def check_layer_names(names: Sequence[str], modules: Mapping[str, nn.Module]) -> None:
+    """Raise a ValueError for a name that is no module, with the names that are."""
+    for name in names:
+        if name not in modules:
+            known = ", ".join(repr(known) for known in modules if known)
+            raise ValueError(f"layers: the model has no {name!r}; it has {known}")
+
+
+class LayerwiseTerms(NamedTuple):
+    """What a training step minimizes, and what it is made of.
+
+    Attributes:
+        total: 0-d, primary + factor * snn.
+        primary: 0-d, the criterion on the outputs.
+        snn: 0-d, the layers' losses, reduced.
+        per_layer: {name: 0-d}, the loss of each layer before weights and factor.
+        outputs: what the model put out.
+    """
+
+    total: Tensor
+    primary: Tensor
+    snn: Tensor
+    per_layer: dict[str, Tensor]
+    outputs: Tensor
+
+
+class LayerwiseSoftNearestNeighborLoss(nn.Module):
+    r"""A primary criterion plus the soft nearest neighbor loss of every layer.
+
+    .. math:: \text{total} = \text{primary} + \alpha \sum_{l} w_l\,\ell(h_l, y, T)
+
+    Frosst, Papernot and Hinton (2019, equation 3); h_l are the activations of layer
+    l. A positive factor disentangles the classes, a negative one entangles them.
+
+    The model is a part of this module: `parameters()` gives the optimizer its weights
+    and a learned temperature, and `.to(device)` moves them all.
+
+    Args:
+        model: the network to train; one forward pass a step.
+        criterion: (outputs, targets) -> 0-d tensor.
+        factor: alpha.
+        layers: names as in `model.named_modules()`; see `record_activations`.
+        temperature: a number, or a `Temperature`, shared by the layers.
+        distance, ignore_index, singletons: as in `soft_nearest_neighbor_loss`.
+        layer_reduction: `"sum"`, `"mean"` or `"min"` over the layers.
+        layer_weights: {name: w_l}; layers that it does not name have weight 1.
+        units: only a layer's first so many columns count: a number for all layers,
+            or {name: number} for some.
+
+    Raises:
+        ValueError: an unknown layer or reduction, or a layer that did not run.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> objective = LayerwiseSoftNearestNeighborLoss(
+        ...     model, nn.functional.cross_entropy, factor=0.1, layers=["1"])
+        >>> inputs, targets = torch.randn(6, 4), torch.tensor([0, 0, 0, 1, 1, 1])
+        >>> terms = objective(inputs, targets)
+        >>> terms.total.backward()
+        >>> list(terms.per_layer)
+        ['1']
+
+    Derived in chapter 5.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Callable[[Any, Any], Tensor],
+        factor: float,
+        layers: Sequence[str] | None = None,
+        *,
+        temperature: float | Temperature = 1.0,
+        distance: Distance = "cosine",
+        layer_reduction: str = "sum",
+        layer_weights: Mapping[str, float] | None = None,
+        units: int | Mapping[str, int] | None = None,
+        ignore_index: int = -100,
+        singletons: str = "exclude",
+    ) -> None:
+        super().__init__()
+        check_choice(layer_reduction, ("sum", "mean", "min"), "layer_reduction")
+        check_layer_names(layers or [], dict(model.named_modules()))
+        self.model = model
+        self.criterion = criterion
+        self.factor = factor
+        self.layers = layers
+        self.layer_reduction = layer_reduction
+        self.layer_weights = layer_weights or {}
+        self.units = units
+        self.soft_nearest_neighbor = SoftNearestNeighborLoss(
+            temperature, distance, ignore_index, singletons
+        )
+
+    def forward(
+        self, inputs: Tensor, targets: Tensor, labels: Tensor | None = None
+    ) -> LayerwiseTerms:
+        """One step's loss; `labels` are the targets if not given."""
+        labels = targets if labels is None else labels
+        with record_activations(self.model, self.layers) as activations:
+            outputs = self.model(inputs)
+        self.check_ran(activations)
+        per_layer = {
+            name: self.soft_nearest_neighbor(rows[:, : self.units_of(name)], labels)
+            for name, rows in activations.items()
+        }
+        weighted = torch.stack(
+            [loss * self.layer_weights.get(name, 1.0) for name, loss in per_layer.items()]
+        )
+        snn = getattr(weighted, self.layer_reduction)()
+        primary = self.criterion(outputs, targets)
+        total = primary + self.factor * snn
+        return LayerwiseTerms(total, primary, snn, per_layer, outputs)
+
+    def units_of(self, name: str) -> int | None:
+        """How many of the layer's columns count; None for all of them."""
+        return self.units.get(name) if isinstance(self.units, Mapping) else self.units
+
+    def check_ran(self, activations: Mapping[str, Tensor]) -> None:
+        """Raise unless every layer that the settings name was recorded."""
+        named = [*(self.layers or []), *self.layer_weights]
+        named += list(self.units) if isinstance(self.units, Mapping) else []
+        missing = [name for name in named if name not in activations]
+        if missing or not activations:
+            ran = ", ".join(repr(name) for name in activations) or "none"
+            wanted = ", ".join(repr(name) for name in missing) or "any"
+            raise ValueError(f"layers: {wanted} did not run in this step; {ran} did")

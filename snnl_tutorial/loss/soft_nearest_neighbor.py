@@ -1,0 +1,241 @@
+"""The log-mean: one number for a batch, as published and exact. (chapter 4)"""
+
+import torch
+from torch import Tensor, nn
+
+from snnl_tutorial.loss.checks import (
+    check_choice,
+    check_embeddings,
+    check_labels,
+    check_references,
+    check_same_device,
+)
+from snnl_tutorial.loss.distance import (
+    Distance,
+    pairwise_distance,
+    published_cosine_distance,
+)
+from snnl_tutorial.loss.masking import (
+    NeighborMasks,
+    masked_sampling_probability,
+    neighbor_masks,
+)
+from snnl_tutorial.loss.sampling import (
+    masked_logsumexp,
+    published_sampling_probability,
+    sampling_logits,
+)
+from snnl_tutorial.loss.temperature import (
+    Temperature,
+    as_temperature,
+    check_temperature,
+)
+
+
+def anchor_losses(logits: Tensor, masks: NeighborMasks) -> Tensor:
+    r"""Loss of each row: minus the log-probability that it picks its own class.
+
+    .. math:: \ell_i = -\log \frac{S_i}{S_i + O_i} = \log(1 + O_i / S_i)
+
+    S_i sums exp(s_ij) over the row's partners, O_i over its other candidates. In
+    logarithms this is softplus(log O_i - log S_i), exact for the smallest losses, too.
+
+    Args:
+        logits: (N, M), s_ij = -d_ij / T.
+        masks: of the same batch.
+
+    Returns:
+        (N,), 0 at rows that are no anchors.
+
+    Example:
+        >>> masks = neighbor_masks(torch.tensor([0, 0, 1]))
+        >>> anchor_losses(torch.zeros(3, 3), masks)  # a coin toss, twice
+        tensor([0.6931, 0.6931, 0.0000])
+
+    Derived in chapter 4.
+    """
+    partners = masked_logsumexp(logits, masks.partners)
+    others = masked_logsumexp(logits, masks.candidates & ~masks.partners)
+    losses = torch.logaddexp(others - partners, torch.zeros_like(partners))
+    return losses.where(masks.anchors, 0)
+
+
+def soft_nearest_neighbor_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float | Tensor = 1.0,
+    distance: Distance = "cosine",
+    ref_embeddings: Tensor | None = None,
+    ref_labels: Tensor | None = None,
+    ignore_index: int = -100,
+    singletons: str = "exclude",
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Soft nearest neighbor loss of a batch, exact at every temperature.
+
+    .. math::
+        -\frac{1}{|A|} \sum_{i \in A} \log
+        \frac{\sum_{j \ne i,\ y_j = y_i} e^{-d_{ij}/T}}{\sum_{k \ne i} e^{-d_{ik}/T}}
+
+    Frosst, Papernot and Hinton (2019, equation 1). A are the anchors: the labeled
+    rows that have a partner, another row of their class. Low: classes lie apart.
+    High: they are entangled.
+
+    Args:
+        embeddings: (N, D) real floating or complex.
+        labels: (N,) integer.
+        temperature: T, a positive number or 0-d tensor (which then gets a gradient),
+            in the units of the distance.
+        distance: `"cosine"` in [0, 2], `"sqeuclidean"` in squared input units, or a
+            callable (N, D), (M, D) -> (N, M).
+        ref_embeddings: (M, D); neighbors are looked for there, and no diagonal is
+            removed.
+        ref_labels: (M,) integer.
+        ignore_index: rows with this label are neither anchors nor neighbors.
+        singletons: labeled rows without a partner: `"exclude"` them from the anchors,
+            or `"raise"`.
+        reduction: `"mean"` over the anchors, `"sum"`, or `"none"`.
+
+    Returns:
+        0-d, or (N,) for `reduction="none"` (0 at rows that are no anchors); real,
+        float32 for half precision input. Without an anchor: 0, with a zero gradient.
+
+    Raises:
+        ValueError, TypeError: an argument does not fit; the message names it, what
+            came and what is expected. NaN and infinity raise on the CPU; on a GPU they
+            come out as a NaN loss, for looking would stall it.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+        >>> labels = torch.tensor([0, 0, 1, 1])
+        >>> soft_nearest_neighbor_loss(embeddings, labels, temperature=0.1)
+        tensor(0.0003)
+
+    Derived in chapter 4.
+    """
+    check_embeddings(embeddings)
+    check_labels(labels, embeddings)
+    check_references(embeddings, ref_embeddings, ref_labels)
+    check_temperature(temperature)
+    if isinstance(temperature, Tensor) and temperature.device.type != "cpu":
+        check_same_device(temperature, embeddings, "temperature")
+    check_choice(singletons, ("exclude", "raise"), "singletons")
+    check_choice(reduction, ("mean", "sum", "none"), "reduction")
+
+    distances = pairwise_distance(embeddings, ref_embeddings, distance)  # (N, M)
+    masks = neighbor_masks(labels, ref_labels, ignore_index)
+    if singletons == "raise":
+        raise_for_singletons(labels, masks, ignore_index)
+    losses = anchor_losses(sampling_logits(distances, temperature), masks)
+    if embeddings.dtype not in (torch.float64, torch.complex128):
+        losses = losses.float()  # squared Euclidean distances are float64
+    if reduction == "none":
+        return losses
+    total = losses.sum()
+    return total if reduction == "sum" else total / masks.anchors.sum().clamp(min=1)
+
+
+def raise_for_singletons(
+    labels: Tensor, masks: NeighborMasks, ignore_index: int
+) -> None:
+    """Raise a ValueError that names the first labeled row without a partner."""
+    alone = (labels.long() != ignore_index) & ~masks.anchors
+    if alone.any():
+        row = int(alone.nonzero()[0])
+        raise ValueError(
+            f"labels: row {row} has no partner of its class {int(labels[row])} "
+            f"({int(alone.sum())} such rows); singletons='exclude' leaves them out"
+        )
+
+
+class SoftNearestNeighborLoss(nn.Module):
+    """`soft_nearest_neighbor_loss` as a module that holds its settings.
+
+    Args:
+        temperature: a number, or a `Temperature` (annealed, learned).
+        distance, ignore_index, singletons, reduction: as in the function.
+
+    Example:
+        >>> criterion = SoftNearestNeighborLoss(temperature=0.1)
+        >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
+        >>> criterion(embeddings, torch.tensor([0, 1, 0]))
+        tensor(8.8374e-05)
+
+    Derived in chapter 4.
+    """
+
+    def __init__(
+        self,
+        temperature: float | Temperature = 1.0,
+        distance: Distance = "cosine",
+        ignore_index: int = -100,
+        singletons: str = "exclude",
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self.temperature = as_temperature(temperature)
+        self.distance = distance
+        self.ignore_index = ignore_index
+        self.singletons = singletons
+        self.reduction = reduction
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
+        return soft_nearest_neighbor_loss(
+            embeddings,
+            labels,
+            temperature=self.temperature(),
+            distance=self.distance,
+            ref_embeddings=ref_emb,
+            ref_labels=ref_labels,
+            ignore_index=self.ignore_index,
+            singletons=self.singletons,
+            reduction=self.reduction,
+        )
+
+    def extra_repr(self) -> str:
+        return f"distance={self.distance!r}, reduction={self.reduction!r}"
+
+
+def published_soft_nearest_neighbor_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    temperature: float | Tensor = 1.0,
+    epsilon: float = 1e-5,
+    units: int | None = None,
+) -> Tensor:
+    r"""The loss as the published code computes it, step by step.
+
+    .. math:: -\frac1N \sum_i \log\Big(\varepsilon + \sum_j [y_j = y_i]\,\hat p_{ij}\Big)
+
+    Agarap and Azcarraga (2020). It saturates at -log(epsilon) for a row without a
+    partner and is NaN where the diagonal's rounding residue outweighs the true sum.
+    Kept for the chapters that show both; use `soft_nearest_neighbor_loss` for work.
+
+    Args:
+        embeddings: (N, D) real floating or complex.
+        labels: (N,) integer.
+        temperature: T > 0.
+        epsilon: keeps the division and the logarithm finite, most of the time.
+        units: only the first so many columns count, if given.
+
+    Returns:
+        0-d.
+
+    Example:
+        >>> embeddings, labels = torch.eye(4), torch.tensor([0, 0, 1, 1])
+        >>> published_soft_nearest_neighbor_loss(embeddings, labels)  # -log(1/3)
+        tensor(1.0986)
+
+    Derived in chapter 4.
+    """
+    distances = published_cosine_distance(embeddings[:, :units])
+    probability = published_sampling_probability(distances, temperature, epsilon)
+    picked = masked_sampling_probability(probability, labels).sum(dim=1)
+    return -torch.log(picked + epsilon).mean()

@@ -1,0 +1,156 @@
+"""The temperature: constant, annealed or learned. (chapter 6)"""
+
+import math
+import numbers
+
+import torch
+from torch import Tensor, nn
+
+
+def check_temperature(temperature: float | Tensor, name: str = "temperature") -> None:
+    """Raise unless T is a positive, finite number or 0-d floating tensor.
+
+    The value of a tensor on a GPU is not looked at, for that would make the program
+    wait for the GPU; a bad one shows up as a NaN or infinite loss.
+    """
+    if isinstance(temperature, Tensor):
+        if temperature.dim() != 0:
+            shape = tuple(temperature.shape)
+            raise ValueError(f"{name} must be a number or a 0-d tensor; got shape {shape}")
+        if not temperature.is_floating_point():
+            raise TypeError(f"{name} must be floating; got dtype {temperature.dtype}")
+        if temperature.device.type != "cpu":
+            return
+        value = float(temperature.detach())
+    elif isinstance(temperature, numbers.Real) and not isinstance(temperature, bool):
+        value = float(temperature)
+    else:
+        kind = type(temperature).__name__
+        raise TypeError(f"{name} must be a number or a 0-d tensor; got {kind}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite; got {value}")
+
+
+class Temperature(nn.Module):
+    """A temperature as a module: calling it returns T as a 0-d tensor."""
+
+    def set_epoch(self, epoch: float) -> None:
+        """Tell the temperature how far training has come. Most do not mind."""
+
+
+class ConstantTemperature(Temperature):
+    """The same T all through training.
+
+    Args:
+        value: T, positive and finite, in the units of the distance.
+
+    Raises:
+        ValueError, TypeError: T is not a positive, finite number.
+
+    Example:
+        >>> ConstantTemperature(0.5)()
+        tensor(0.5000)
+
+    Derived in chapter 6.
+    """
+
+    value: Tensor
+
+    def __init__(self, value: float = 1.0) -> None:
+        super().__init__()
+        check_temperature(value, "value")
+        self.register_buffer("value", torch.tensor(float(value)))
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+class AnnealedTemperature(Temperature):
+    r"""A temperature that falls from epoch to epoch.
+
+    .. math:: T(\text{epoch}) = \frac{1}{(\eta + \text{epoch})^\gamma}
+
+    Agarap and Azcarraga (2020) use eta = 1 and gamma = 0.55. Early on every pair is
+    moved; later only the nearest ones.
+
+    Args:
+        eta: shifts the start, positive. T(0) = 1 / eta**gamma.
+        gamma: how fast T falls, at least 0.
+        floor: T never falls below this, if given.
+
+    Raises:
+        ValueError: eta or floor not positive, gamma negative, any of them not finite.
+
+    Example:
+        >>> temperature = AnnealedTemperature()
+        >>> temperature.set_epoch(9)
+        >>> temperature()
+        tensor(0.2818)
+
+    Derived in chapter 6.
+    """
+
+    epoch: Tensor
+
+    def __init__(
+        self, eta: float = 1.0, gamma: float = 0.55, floor: float | None = None
+    ) -> None:
+        super().__init__()
+        check_temperature(eta, "eta")
+        if not (math.isfinite(gamma) and gamma >= 0):
+            raise ValueError(f"gamma must be at least 0 and finite; got {gamma}")
+        if floor is not None:
+            check_temperature(floor, "floor")
+        self.eta, self.gamma, self.floor = eta, gamma, floor
+        # A buffer, so that a checkpoint knows the epoch.
+        self.register_buffer("epoch", torch.zeros(()))
+
+    def set_epoch(self, epoch: float) -> None:
+        """Set the epoch, counted from 0; a fraction is welcome.
+
+        Raises:
+            ValueError: a negative or non-finite epoch.
+        """
+        if not (math.isfinite(epoch) and epoch >= 0):
+            raise ValueError(f"epoch must be at least 0 and finite; got {epoch}")
+        self.epoch.fill_(epoch)
+
+    def forward(self) -> Tensor:
+        annealed = (self.eta + self.epoch) ** -self.gamma
+        return annealed if self.floor is None else annealed.clamp(min=self.floor)
+
+
+class LearnedTemperature(Temperature):
+    """A temperature that the optimizer learns, through its logarithm.
+
+    Since T = exp(log T), no step can make it zero or negative. Give
+    `loss.parameters()` to the optimizer, or T stays where it is.
+
+    Args:
+        initial: T at the start, positive and finite.
+
+    Raises:
+        ValueError, TypeError: T is not a positive, finite number.
+
+    Example:
+        >>> temperature = LearnedTemperature(0.5)
+        >>> round(temperature().item(), 4), len(list(temperature.parameters()))
+        (0.5, 1)
+
+    Derived in chapter 6.
+    """
+
+    def __init__(self, initial: float = 1.0) -> None:
+        super().__init__()
+        check_temperature(initial, "initial")
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(initial)))
+
+    def forward(self) -> Tensor:
+        return self.log_temperature.exp()
+
+
+def as_temperature(temperature: float | Tensor | Temperature) -> Temperature:
+    """A number becomes a `ConstantTemperature`; a `Temperature` stays what it is."""
+    if isinstance(temperature, Temperature):
+        return temperature
+    return ConstantTemperature(temperature)

@@ -1,0 +1,1 @@
+"""What a reader sees: figures, and how a notebook shows them."""

@@ -1,0 +1,148 @@
+"""Figures that more than one chapter draws. Each takes an ax and returns it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from torch import Tensor
+
+# One shape a class as well: color alone tells nothing to some eyes, or in print.
+MARKERS = "osD^vP*Xph"
+
+
+def plot_matrix(
+    matrix: Tensor,
+    ax: Axes,
+    *,
+    labels: Tensor | None = None,
+    title: str = "",
+    color_label: str = "",
+    cmap: str | Colormap = "cividis",
+    limits: tuple[float, float] | None = None,
+    numbers: str | None = None,
+) -> Axes:
+    """A pairwise matrix as a heat map.
+
+    Args:
+        matrix: (N, M).
+        ax: where to draw.
+        labels: (N,) sorted class labels; lines then part the classes, and the ticks
+            name them.
+        title, color_label: text.
+        cmap: color map.
+        limits: smallest and largest value of the color scale.
+        numbers: a format such as ".2f" writes each value into its cell.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, torch
+        >>> ax = plot_matrix(torch.eye(3), plt.figure().gca(), title="identity")
+        >>> ax.get_title()
+        'identity'
+    """
+    low, high = limits or (None, None)
+    sns.heatmap(
+        matrix.detach().cpu().numpy(),
+        ax=ax,
+        cmap=cmap,
+        vmin=low,
+        vmax=high,
+        square=True,
+        annot=numbers is not None,
+        fmt=numbers or "",
+        xticklabels=labels is None and matrix.shape[1] <= 12,
+        yticklabels=labels is None and matrix.shape[0] <= 12,
+        cbar_kws={"label": color_label, "shrink": 0.8},
+    )
+    if labels is not None:
+        classes, starts = np.unique(labels.cpu().numpy(), return_index=True)
+        ends = np.append(starts[1:], len(labels))
+        ax.set_xticks((starts + ends) / 2, classes)
+        ax.set_yticks((starts + ends) / 2, classes)
+        ax.hlines(starts[1:], 0, matrix.shape[1], colors="white", linewidth=0.6)
+        ax.vlines(starts[1:], 0, matrix.shape[0], colors="white", linewidth=0.6)
+    ax.tick_params(length=0, rotation=0)
+    ax.set_title(title)
+    return ax
+
+
+def plot_images(
+    images: Tensor,
+    axes: Sequence[Axes],
+    captions: Sequence[str] = (),
+    colors: Sequence[str] = (),
+) -> Sequence[Axes]:
+    """Gray images side by side, each in an ax of its own.
+
+    Args:
+        images: (N, H, W) in [0, 1].
+        axes: N axes.
+        captions: a line under each image.
+        colors: a frame around each image.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, torch
+        >>> axes = plt.figure().subplots(1, 2)
+        >>> _ = plot_images(torch.zeros(2, 28, 28), axes, captions=["a", "b"])
+        >>> axes[1].get_xlabel()
+        'b'
+    """
+    for index, (image, ax) in enumerate(zip(images, axes, strict=True)):
+        ax.imshow(image.detach().cpu().numpy(), cmap="gray_r", vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[])
+        if index < len(captions):
+            ax.set_xlabel(captions[index], fontsize="small")
+        for spine in ax.spines.values():
+            spine.set(visible=index < len(colors), linewidth=3)
+            if index < len(colors):
+                spine.set_color(colors[index])
+    return axes
+
+
+def plot_points(
+    points: Tensor,
+    labels: Tensor,
+    ax: Axes,
+    *,
+    title: str = "",
+    names: Sequence[str] | None = None,
+    size: float = 30,
+    legend: bool = True,
+) -> Axes:
+    """Points of the plane, a color and a shape for each class.
+
+    Args:
+        points: (N, 2).
+        labels: (N,) integer; negative labels are drawn as gray dots.
+        ax: where to draw.
+        title: text.
+        names: what to call the classes in the legend.
+        size: of a point.
+        legend: whether to draw one.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, torch
+        >>> points, labels = torch.zeros(4, 2), torch.tensor([0, 0, 1, -100])
+        >>> ax = plot_points(points, labels, plt.figure().gca())
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['unlabeled', '0', '1']
+    """
+    x, y = points.detach().cpu().numpy().T
+    classes = labels.cpu().numpy()
+    palette = sns.color_palette("colorblind")
+    for label in np.unique(np.where(classes < 0, -1, classes)):
+        chosen = classes < 0 if label < 0 else classes == label
+        if label < 0:
+            style = {"color": "0.7", "marker": ".", "label": "unlabeled"}
+        else:
+            style = {
+                "color": palette[label % len(palette)],
+                "marker": MARKERS[label % len(MARKERS)],
+                "label": names[label] if names else str(label),
+            }
+        ax.scatter(x[chosen], y[chosen], s=size, edgecolor="white", lw=0.4, **style)
+    if legend:
+        ax.legend(frameon=False, fontsize="small", handletextpad=0.2)
+    ax.set_title(title)
+    return ax

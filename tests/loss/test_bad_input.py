@@ -1,0 +1,181 @@
+"""One row for each way to call the loss wrongly: which error, and what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from snnl_tutorial import (
+    AnnealedTemperature,
+    ConstantTemperature,
+    LearnedTemperature,
+    entanglement,
+    soft_nearest_neighbor_loss,
+)
+
+ROWS = torch.eye(4)
+LABELS = torch.tensor([0, 0, 1, 1])
+
+
+def with_value(value):
+    rows = ROWS.clone()
+    rows[2, 1] = value
+    return rows
+
+
+# (embeddings, labels, settings, error, what the message must say)
+BAD = {
+    "embeddings: a list": ([[1.0]], LABELS, {}, TypeError, "embeddings.*Tensor.*list"),
+    "embeddings: numpy": (np.eye(4), LABELS, {}, TypeError, "embeddings.*ndarray"),
+    "embeddings: integer": (ROWS.long(), LABELS, {}, TypeError, "embeddings.*int64"),
+    "embeddings: 1-d": (ROWS[0], LABELS, {}, ValueError, r"embeddings.*\(4,\)"),
+    "embeddings: images": (
+        *(torch.ones(4, 2, 2), LABELS, {}, ValueError),
+        r"embeddings.*\(4, 2, 2\).*flatten",
+    ),
+    "embeddings: no columns": (ROWS[:, :0], LABELS, {}, ValueError, r"\(4, 0\)"),
+    "embeddings: NaN": (with_value(torch.nan), LABELS, {}, ValueError, "row 2.*NaN"),
+    "embeddings: infinity": (
+        *(with_value(-torch.inf), LABELS, {}, ValueError),
+        "embeddings must be finite; row 2",
+    ),
+    "labels: a list": (ROWS, [0, 0, 1, 1], {}, TypeError, "labels.*Tensor.*list"),
+    "labels: floating": (ROWS, LABELS.float(), {}, TypeError, "labels.*float32"),
+    "labels: bool": (ROWS, LABELS.bool(), {}, TypeError, "labels.*bool"),
+    "labels: too few": (ROWS, LABELS[:3], {}, ValueError, r"labels.*\(4,\).*\(3,\)"),
+    "labels: one-hot": (ROWS, ROWS.long(), {}, ValueError, r"labels.*\(4, 4\)"),
+    "labels: another device": (
+        *(ROWS, LABELS.to("meta"), {}, ValueError),
+        r"labels.*device.*\(cpu\).*meta",
+    ),
+    "temperature: zero": (ROWS, LABELS, {"temperature": 0}, ValueError, "got 0.0"),
+    "temperature: negative": (
+        *(ROWS, LABELS, {"temperature": -1.0}, ValueError),
+        "temperature must be positive and finite; got -1.0",
+    ),
+    "temperature: NaN": (
+        *(ROWS, LABELS, {"temperature": float("nan")}, ValueError),
+        "temperature.*got nan",
+    ),
+    "temperature: infinite": (
+        *(ROWS, LABELS, {"temperature": float("inf")}, ValueError),
+        "temperature.*got inf",
+    ),
+    "temperature: zero tensor": (
+        *(ROWS, LABELS, {"temperature": torch.tensor(0.0)}, ValueError),
+        "temperature.*got 0.0",
+    ),
+    "temperature: 1-d": (
+        *(ROWS, LABELS, {"temperature": torch.ones(2)}, ValueError),
+        r"temperature.*0-d.*\(2,\)",
+    ),
+    "temperature: integer tensor": (
+        *(ROWS, LABELS, {"temperature": torch.tensor(1)}, TypeError),
+        "temperature.*int64",
+    ),
+    "temperature: text": (
+        *(ROWS, LABELS, {"temperature": "low"}, TypeError),
+        "temperature.*str",
+    ),
+    "temperature: another device": (
+        *(ROWS, LABELS, {"temperature": torch.tensor(1.0).to("meta")}, ValueError),
+        r"temperature.*device.*\(cpu\).*meta",
+    ),
+    "ref_embeddings alone": (
+        *(ROWS, LABELS, {"ref_embeddings": ROWS}, ValueError),
+        "ref_embeddings needs ref_labels too",
+    ),
+    "ref_labels alone": (
+        *(ROWS, LABELS, {"ref_labels": LABELS}, ValueError),
+        "ref_labels needs ref_embeddings too",
+    ),
+    "ref_embeddings: other columns": (
+        *(ROWS, LABELS, {"ref_embeddings": ROWS[:, :2], "ref_labels": LABELS}),
+        *(ValueError, r"ref_embeddings.*columns.*\(4\).*got 2"),
+    ),
+    "ref_embeddings: other dtype": (
+        *(ROWS, LABELS, {"ref_embeddings": ROWS.double(), "ref_labels": LABELS}),
+        *(TypeError, "ref_embeddings.*float32.*float64"),
+    ),
+    "ref_embeddings: another device": (
+        *(ROWS, LABELS),
+        {"ref_embeddings": ROWS.to("meta"), "ref_labels": LABELS.to("meta")},
+        *(ValueError, r"ref_embeddings.*device.*\(cpu\).*meta"),
+    ),
+    "ref_labels: too few": (
+        *(ROWS, LABELS, {"ref_embeddings": ROWS, "ref_labels": LABELS[:1]}),
+        *(ValueError, r"ref_labels.*\(4,\).*\(1,\)"),
+    ),
+    "distance: unknown": (
+        *(ROWS, LABELS, {"distance": "manhattan"}, ValueError),
+        "distance.*'cosine'.*'sqeuclidean'.*'manhattan'",
+    ),
+    "distance: no callable": (
+        *(ROWS, LABELS, {"distance": 2}, TypeError),
+        "distance.*callable.*int",
+    ),
+    "distance: wrong shape": (
+        *(ROWS, LABELS, {"distance": lambda a, b: a[:, :2]}, ValueError),
+        r"distance.*\(4, 4\).*\(4, 2\)",
+    ),
+    "distance: wrong kind": (
+        *(ROWS, LABELS, {"distance": lambda a, b: a.long()}, TypeError),
+        "distance.*floating.*int64",
+    ),
+    "reduction: unknown": (
+        *(ROWS, LABELS, {"reduction": "median"}, ValueError),
+        "reduction.*'mean' or 'sum' or 'none'.*'median'",
+    ),
+    "singletons: unknown": (
+        *(ROWS, LABELS, {"singletons": "keep"}, ValueError),
+        "singletons.*'exclude' or 'raise'.*'keep'",
+    ),
+    "singletons: there is one": (
+        *(ROWS, torch.tensor([0, 0, 7, -100]), {"singletons": "raise"}, ValueError),
+        "row 2 has no partner of its class 7.*exclude",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_input_is_named(name):
+    embeddings, labels, settings, error, message = BAD[name]
+    with pytest.raises(error, match=message):
+        soft_nearest_neighbor_loss(embeddings, labels, **settings)
+
+
+def test_singletons_raise_passes_where_there_is_none():
+    loss = soft_nearest_neighbor_loss(ROWS, LABELS, singletons="raise")
+    assert loss.item() > 0
+
+
+BAD_MEASURES = {
+    "labels": ((ROWS, LABELS.float()), {}, TypeError, "labels.*float32"),
+    "embeddings": ((ROWS.long(), LABELS), {}, TypeError, "embeddings.*int64"),
+    "temperature": ((ROWS, LABELS, 0.0), {}, ValueError, "temperature.*0.0"),
+    "permutations": ((ROWS, LABELS), {"permutations": 0}, ValueError, "permutations"),
+    "no partner": ((ROWS, torch.arange(4)), {}, ValueError, "two rows of one class"),
+    "constant": (-1.0, ConstantTemperature, ValueError, "value.*-1.0"),
+    "learned": ("warm", LearnedTemperature, TypeError, "initial.*str"),
+    "eta": (0.0, AnnealedTemperature, ValueError, "eta.*0.0"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_MEASURES))
+def test_bad_input_elsewhere_is_named(name):
+    given, how, error, message = BAD_MEASURES[name]
+    with pytest.raises(error, match=message):
+        entanglement(*given, **how) if isinstance(how, dict) else how(given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"gamma": -0.1}, "gamma.*-0.1"), ({"floor": 0.0}, "floor.*0.0")],
+)
+def test_a_bad_schedule_is_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        AnnealedTemperature(**settings)
+
+
+def test_a_bad_epoch_is_named():
+    with pytest.raises(ValueError, match="epoch.*-1"):
+        AnnealedTemperature().set_epoch(-1)

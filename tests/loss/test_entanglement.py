@@ -1,0 +1,79 @@
+"""Entanglement: the minimum over T against a fine scan, chance against a shuffle."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from snnl_tutorial import entanglement, soft_nearest_neighbor_loss
+from tests import oracle
+from tests.loss.test_distance import rows_of
+
+
+def clusters(spread, n=60, seed=0):
+    labels = torch.arange(n) % 3
+    return torch.eye(3)[labels] + spread * rows_of(seed, n, 3), labels
+
+
+@pytest.mark.parametrize("distance", ["cosine", "sqeuclidean"])
+@pytest.mark.parametrize("spread", [0.4, 1.0])
+def test_the_minimum_over_temperature(distance, spread):
+    rows, labels = clusters(spread)
+    measured = entanglement(rows, labels, distance=distance)
+    table = oracle.distances(rows.numpy(), None, distance)
+    scan = np.geomspace(1e-3, 1e3, 121) * table.mean()
+    losses = [oracle.loss(rows, labels, temperature=t, table=table) for t in scan]
+    assert measured.value == pytest.approx(min(losses), abs=2e-3)
+    at_that = oracle.loss(
+        rows, labels, temperature=measured.temperature, table=table
+    )
+    assert measured.value == pytest.approx(at_that, abs=1e-5)
+
+
+def test_the_scale_of_squared_euclidean_distances_does_not_matter():
+    rows, labels = clusters(0.6)
+    small = entanglement(rows, labels, distance="sqeuclidean")
+    large = entanglement(rows * 100, labels, distance="sqeuclidean")
+    assert large.value == pytest.approx(small.value, abs=1e-4)
+    assert large.temperature == pytest.approx(1e4 * small.temperature, rel=1e-3)
+    assert large.chance == pytest.approx(small.chance, abs=1e-4)
+
+
+def test_at_a_given_temperature_it_is_the_loss():
+    rows, labels = clusters(0.6)
+    labels[::7] = -100
+    measured = entanglement(rows, labels, temperature=0.2)
+    want = soft_nearest_neighbor_loss(rows, labels, temperature=0.2)
+    assert measured.value == pytest.approx(want.item(), rel=1e-5)
+    assert measured.temperature == 0.2
+
+
+def test_chance_is_what_shuffled_labels_give():
+    rows, labels = clusters(0.3, n=300)
+    measured = entanglement(rows, labels)
+    expected = -math.log(99 / 299)  # any T: a third of the others share the class
+    assert measured.chance == pytest.approx(expected, abs=0.02)
+    assert measured.value < 0.5 * measured.chance
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(5))
+    shuffled = entanglement(rows, labels[order])
+    assert shuffled.value == pytest.approx(shuffled.chance, abs=0.03)
+
+
+def test_the_seed_decides_the_shuffles():
+    rows, labels = clusters(0.6)
+    first, again = (entanglement(rows, labels, seed=1) for _ in range(2))
+    assert first == again
+    assert entanglement(rows, labels, seed=2).chance != first.chance
+
+
+def test_equal_rows_are_at_chance():
+    measured = entanglement(torch.ones(30, 4), torch.arange(30) % 3)
+    assert measured.value == pytest.approx(-math.log(9 / 29), abs=1e-5)
+    assert measured.value == pytest.approx(measured.chance, abs=1e-5)
+
+
+def test_it_leaves_no_graph():
+    rows, labels = clusters(0.6)
+    measured = entanglement(rows.requires_grad_(), labels)
+    assert all(isinstance(number, float) for number in measured)

@@ -1,0 +1,75 @@
+"""Temperatures: the schedule's closed form, learning, saving and loading."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from snnl_tutorial import (
+    AnnealedTemperature,
+    ConstantTemperature,
+    LearnedTemperature,
+    SoftNearestNeighborLoss,
+)
+from snnl_tutorial.loss.temperature import as_temperature
+
+ALL = [lambda: ConstantTemperature(0.3), AnnealedTemperature, LearnedTemperature]
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 9, 64, 230, 2.5])
+def test_the_published_schedule(epoch):
+    temperature = AnnealedTemperature()
+    temperature.set_epoch(epoch)
+    assert temperature().item() == pytest.approx(1 / (1 + epoch) ** 0.55, rel=1e-6)
+
+
+def test_another_schedule_with_a_floor():
+    temperature = AnnealedTemperature(eta=4.0, gamma=0.5, floor=0.2)
+    assert temperature().item() == pytest.approx(0.5)
+    temperature.set_epoch(1000)
+    assert temperature().item() == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_it_gives_a_0d_tensor_and_takes_any_epoch(make):
+    temperature = make()
+    temperature.set_epoch(3)
+    assert temperature().shape == ()
+    assert temperature().is_floating_point()
+
+
+def test_only_the_learned_one_has_a_gradient():
+    assert [len(list(make().parameters())) for make in ALL] == [0, 0, 1]
+    learned = LearnedTemperature(0.5)
+    (2 * learned()).backward()
+    assert learned.log_temperature.grad.item() == pytest.approx(1.0)  # 2 dT/dlogT = 2T
+
+
+def test_a_learned_temperature_stays_positive():
+    learned = LearnedTemperature(0.5)
+    optimizer = torch.optim.SGD(learned.parameters(), lr=10.0)
+    for _ in range(5):
+        optimizer.zero_grad()
+        learned().backward()
+        optimizer.step()
+    assert 0 < learned().item() < 0.5
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_save_and_load_copy_and_pickle(make):
+    module = SoftNearestNeighborLoss(temperature=make())
+    module.temperature.set_epoch(7)
+    for parameter in module.parameters():
+        parameter.data -= 1
+    want = module.temperature().item()
+    fresh = SoftNearestNeighborLoss(temperature=make())
+    fresh.load_state_dict(module.state_dict())
+    copies = [fresh, copy.deepcopy(module), pickle.loads(pickle.dumps(module))]
+    assert [twin.temperature().item() for twin in copies] == [want] * 3
+
+
+def test_a_number_becomes_a_constant():
+    assert as_temperature(0.25)().item() == 0.25
+    annealed = AnnealedTemperature()
+    assert as_temperature(annealed) is annealed
