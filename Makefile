@@ -10,6 +10,8 @@ WORKERS ?= 2
 # One thread a process: small training is far slower with two that fight.
 export OMP_NUM_THREADS ?= 1
 export SOURCE_DATE_EPOCH ?= 1767225600
+# Progress bars hold times, which no stored output should.
+export TQDM_DISABLE ?= 1
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

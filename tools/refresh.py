@@ -9,6 +9,7 @@ A chapter is replaced only when all its cells ran, so an interruption loses noth
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def main() -> int:
         try:
             text = execute(path)
         except (CellExecutionError, OSError, nbformat.ValidationError) as error:
-            cause = str(error).strip().splitlines()[-1]
+            cause = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()[-1]
             print(f"{path}: {cause}", file=sys.stderr)
             return 1
         if not options.check:

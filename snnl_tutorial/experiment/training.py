@@ -1,0 +1,82 @@
+"""One plain loop that trains anything whose loss has named terms."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from snnl_tutorial.loss.layers import LayerwiseSoftNearestNeighborLoss
+
+
+def train(
+    objective: LayerwiseSoftNearestNeighborLoss,
+    inputs: Tensor,
+    targets: Tensor,
+    labels: Tensor | None = None,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    after_epoch: Callable[[int], None] | None = None,
+) -> list[dict[str, float]]:
+    """Train the objective's model with Adam.
+
+    Args:
+        objective: model, criterion and loss together; all its parameters are trained,
+            a learned temperature included.
+        inputs: (N, ...), on the model's device.
+        targets: (N, ...), what the criterion compares the outputs with.
+        labels: (N,) integer; the targets if not given.
+        epochs: how often each row is seen. A `Temperature` is told each epoch.
+        batch_size: rows a step.
+        learning_rate: of Adam.
+        seed: decides the order of the rows.
+        after_epoch: called with the number of epochs done, to measure or draw.
+
+    Returns:
+        One dictionary an epoch: "epoch" (from 0), the means over its steps of
+        "total", "primary", "snn" and of each layer, and the last "temperature".
+
+    Raises:
+        ValueError: the loss is not finite, with the epoch; or there are no rows.
+
+    Example:
+        >>> from torch import nn
+        >>> _ = torch.manual_seed(0)
+        >>> rows, targets = torch.randn(60, 4), torch.arange(60) % 2
+        >>> objective = LayerwiseSoftNearestNeighborLoss(
+        ...     nn.Linear(4, 2), nn.functional.cross_entropy, factor=0.1)
+        >>> history = train(objective, rows, targets, epochs=5)
+        >>> history[-1]["total"] < history[0]["total"]
+        True
+    """
+    if len(inputs) == 0:
+        raise ValueError("inputs must have at least one row; got none")
+    labels = targets if labels is None else labels
+    optimizer = torch.optim.Adam(objective.parameters(), lr=learning_rate)
+    generator = torch.Generator().manual_seed(seed)
+    temperature = objective.soft_nearest_neighbor.temperature
+    history = []
+    for epoch in tqdm(range(epochs), desc="training", unit="epoch", leave=False):
+        temperature.set_epoch(epoch)
+        steps = []
+        for batch in torch.randperm(len(inputs), generator=generator).split(batch_size):
+            rows = batch.to(inputs.device)
+            terms = objective(inputs[rows], targets[rows], labels[rows])
+            optimizer.zero_grad()
+            terms.total.backward()
+            optimizer.step()
+            named = [terms.total, terms.primary, terms.snn, *terms.per_layer.values()]
+            steps.append(torch.stack(named).detach())
+        means = torch.stack(steps).mean(dim=0).tolist()
+        names = ["total", "primary", "snn", *terms.per_layer]
+        record = {"epoch": epoch, **dict(zip(names, means, strict=True))}
+        record["temperature"] = temperature().item()
+        if not torch.isfinite(torch.tensor(record["total"])):
+            raise ValueError(f"the loss is {record['total']} in epoch {epoch}")
+        history.append(record)
+        if after_epoch is not None:
+            after_epoch(epoch + 1)
+    return history
