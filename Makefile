@@ -32,7 +32,7 @@ book: .venv/installed  ## render the book from its stored outputs
 	@echo "$(CURDIR)/$(HTML)"
 
 test: .venv/installed book  ## unit tests, every chapter re-executed, the pages in a browser
-	$(BIN)/python -m pytest tests --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --doctest-modules --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest book --nbval --numprocesses $(WORKERS) --dist loadfile
 
 test-cpus: .venv/installed  ## the stored outputs again, on AVX2 kernels and with two threads

@@ -5,12 +5,14 @@
     python tools/refresh.py --check              store nothing; fail if bytes differ
 
 A chapter is replaced only when all its cells ran, so an interruption loses nothing.
+The picture on the front page is a figure of a chapter and is stored along with it.
 """
 
 import argparse
 import os
 import re
 import sys
+from base64 import b64decode
 from pathlib import Path
 
 import nbformat
@@ -20,6 +22,7 @@ from tqdm import tqdm
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 KEPT_METADATA = ("tags", "mystnb")
+COVER = ("04_log_mean", "fig-logmean-untangle", BOOK / "_static" / "untangling.png")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -57,23 +60,37 @@ def merge_streams(outputs: list) -> list:
     """Join what was printed in one go but arrived in pieces."""
     merged: list = []
     for output in outputs:
-        last = merged[-1] if merged else None
-        if last is not None and output.output_type == last.output_type == "stream":
-            if output.name == last.name:
-                last.text += output.text
-                continue
-        merged.append(output)
+        if merged and is_stream(output) and is_stream(merged[-1], output.name):
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
     return merged
 
 
-def store(path: Path, text: str) -> None:
-    """Write under a temporary name, then rename: never half a chapter."""
-    temporary = path.with_suffix(".ipynb.part")
-    temporary.write_text(text, encoding="utf-8")
+def is_stream(output: nbformat.NotebookNode, name: str | None = None) -> bool:
+    """Whether this output was printed (to the named stream)."""
+    return output.output_type == "stream" and name in (None, output.name)
+
+
+def store(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then rename: never half a file."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(content)
     os.replace(temporary, path)
 
 
+def picture(text: str, name: str) -> bytes:
+    """The PNG of the cell whose figure has this name."""
+    for cell in nbformat.reads(text, as_version=4).cells:
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == name:
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    return b64decode(output.data["image/png"])
+    raise ValueError(f"no figure {name!r}")
+
+
 def main() -> int:
+    """Refresh the chapters that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("chapters", nargs="*", type=Path, help="default: all")
     parser.add_argument("--check", action="store_true", help="store nothing")
@@ -86,11 +103,14 @@ def main() -> int:
         try:
             text = execute(path)
         except (CellExecutionError, OSError, nbformat.ValidationError) as error:
-            cause = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()[-1]
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # without colors
+            cause = plain.strip().splitlines()[-1]
             print(f"{path}: {cause}", file=sys.stderr)
             return 1
         if not options.check:
-            store(path, text)
+            store(path, text.encode())
+            if path.stem == COVER[0]:
+                store(COVER[2], picture(text, COVER[1]))
         elif text != path.read_text(encoding="utf-8"):
             differing.append(path.name)
     if differing:

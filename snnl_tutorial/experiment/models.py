@@ -1,6 +1,7 @@
 """Small networks that the chapters train."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -33,7 +34,7 @@ class Classifier(nn.Module):
         super().__init__()
         widths = [in_features, *hidden_units]
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace)]
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(widths[-1], classes)

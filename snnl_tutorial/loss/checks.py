@@ -33,7 +33,9 @@ def check_labels(labels: Tensor, embeddings: Tensor, name: str = "labels") -> No
     if not isinstance(labels, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor; got {type(labels).__name__}")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"{name} must be integer; got {labels.dtype}; try {name}.long()")
+        raise TypeError(
+            f"{name} must be integer; got {labels.dtype}; try {name}.long()"
+        )
     if labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"{name} must have shape ({len(embeddings)},), one label for each row; "

@@ -32,10 +32,10 @@ def as_real_rows(rows: Tensor) -> Tensor:
 
 
 def normalize_rows(rows: Tensor) -> Tensor:
-    """Divide each row by its Euclidean length: u = x / |x|.
+    """Divide each row by its Euclidean length: `u = x / |x|`.
 
     A row of zeros has no direction: it stays zero and gets a zero gradient. (The
-    usual x / max(|x|, 1e-12) hands such a row a gradient of the order of 1e12.)
+    usual `x / max(|x|, 1e-12)` hands such a row a gradient of the order of 1e12.)
 
     Args:
         rows: (N, D) real floating.
@@ -64,8 +64,8 @@ def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
     .. math:: d_{ij} = 1 - \mathrm{Re}\,\frac{x_i \cdot \bar{z}_j}{|x_i|\,|z_j|}
 
     0: same direction, 1: perpendicular, 2: opposite. A row of zeros is at distance
-    1 from everything. Used by Agarap and Azcarraga (2020) "for more stable
-    computations": it does not grow with the dimension or with the brightness.
+    1 from everything. Used by Agarap and Azcarraga (2020): it does not grow with the
+    dimension or with the brightness.
 
     Args:
         rows: (N, D) real floating or complex.
@@ -190,7 +190,9 @@ def pairwise_distance(
     if isinstance(distance, str):
         if distance not in NAMED_DISTANCES:
             names = ", ".join(repr(name) for name in NAMED_DISTANCES)
-            raise ValueError(f"distance must be {names} or a callable; got {distance!r}")
+            raise ValueError(
+                f"distance must be {names} or a callable; got {distance!r}"
+            )
         return NAMED_DISTANCES[distance](rows, others)
     if not callable(distance):
         kind = type(distance).__name__

@@ -191,7 +191,10 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
             for name, rows in activations.items()
         }
         weighted = torch.stack(
-            [loss * self.layer_weights.get(name, 1.0) for name, loss in per_layer.items()]
+            [
+                loss * self.layer_weights.get(name, 1.0)
+                for name, loss in per_layer.items()
+            ]
         )
         snn = getattr(weighted, self.layer_reduction)()
         primary = self.criterion(outputs, targets)

@@ -212,7 +212,8 @@ def published_soft_nearest_neighbor_loss(
 ) -> Tensor:
     r"""The loss as the published code computes it, step by step.
 
-    .. math:: -\frac1N \sum_i \log\Big(\varepsilon + \sum_j [y_j = y_i]\,\hat p_{ij}\Big)
+    .. math::
+        -\frac1N \sum_i \log\Big(\varepsilon + \sum_j [y_j = y_i]\,\hat p_{ij}\Big)
 
     Agarap and Azcarraga (2020). It saturates at -log(epsilon) for a row without a
     partner and is NaN where the diagonal's rounding residue outweighs the true sum.

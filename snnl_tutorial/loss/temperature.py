@@ -16,7 +16,9 @@ def check_temperature(temperature: float | Tensor, name: str = "temperature") ->
     if isinstance(temperature, Tensor):
         if temperature.dim() != 0:
             shape = tuple(temperature.shape)
-            raise ValueError(f"{name} must be a number or a 0-d tensor; got shape {shape}")
+            raise ValueError(
+                f"{name} must be a number or a 0-d tensor; got shape {shape}"
+            )
         if not temperature.is_floating_point():
             raise TypeError(f"{name} must be floating; got dtype {temperature.dtype}")
         if temperature.device.type != "cpu":
@@ -149,7 +151,7 @@ class LearnedTemperature(Temperature):
         return self.log_temperature.exp()
 
 
-def as_temperature(temperature: float | Tensor | Temperature) -> Temperature:
+def as_temperature(temperature: float | Temperature) -> Temperature:
     """A number becomes a `ConstantTemperature`; a `Temperature` stays what it is."""
     if isinstance(temperature, Temperature):
         return temperature

@@ -30,7 +30,8 @@ def plot_matrix(
         ax: where to draw.
         labels: (N,) sorted class labels; lines then part the classes, and the ticks
             name them.
-        title, color_label: text.
+        title: text.
+        color_label: text beside the color scale.
         cmap: color map.
         limits: smallest and largest value of the color scale.
         numbers: a format such as ".2f" writes each value into its cell.
@@ -133,15 +134,17 @@ def plot_points(
     palette = sns.color_palette("colorblind")
     for label in np.unique(np.where(classes < 0, -1, classes)):
         chosen = classes < 0 if label < 0 else classes == label
-        if label < 0:
-            style = {"color": "0.7", "marker": ".", "label": "unlabeled"}
-        else:
-            style = {
-                "color": palette[label % len(palette)],
-                "marker": MARKERS[label % len(MARKERS)],
-                "label": names[label] if names else str(label),
-            }
-        ax.scatter(x[chosen], y[chosen], s=size, edgecolor="white", lw=0.4, **style)
+        name = names[label] if names and label >= 0 else str(label)
+        ax.scatter(
+            x[chosen],
+            y[chosen],
+            s=size,
+            color="0.7" if label < 0 else palette[label % len(palette)],
+            marker="." if label < 0 else MARKERS[label % len(MARKERS)],
+            label="unlabeled" if label < 0 else name,
+            edgecolor="white",
+            linewidth=0.4,
+        )
     if legend:
         ax.legend(frameon=False, fontsize="small", handletextpad=0.2)
     ax.set_title(title)

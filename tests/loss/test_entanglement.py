@@ -25,9 +25,7 @@ def test_the_minimum_over_temperature(distance, spread):
     scan = np.geomspace(1e-3, 1e3, 121) * table.mean()
     losses = [oracle.loss(rows, labels, temperature=t, table=table) for t in scan]
     assert measured.value == pytest.approx(min(losses), abs=2e-3)
-    at_that = oracle.loss(
-        rows, labels, temperature=measured.temperature, table=table
-    )
+    at_that = oracle.loss(rows, labels, temperature=measured.temperature, table=table)
     assert measured.value == pytest.approx(at_that, abs=1e-5)
 
 

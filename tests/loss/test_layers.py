@@ -89,7 +89,10 @@ def test_one_forward_pass():
 
 def test_hooks_go_when_the_forward_raises():
     model = Counting(fail=True)
-    with pytest.raises(RuntimeError, match="on purpose"), record_activations(model) as a:
+    with (
+        pytest.raises(RuntimeError, match="on purpose"),
+        record_activations(model) as a,
+    ):
         model(rows_of(0, 3, 4))
     assert hooks(model) == 0
     assert list(a) == ["inner"]

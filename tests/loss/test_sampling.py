@@ -1,4 +1,4 @@
-"""Sampling probabilities: golden numbers, extremes, and what the published form does."""
+"""Sampling probabilities: golden numbers, extremes, the published form's ends."""
 
 import pytest
 import torch
@@ -64,7 +64,9 @@ def test_the_published_form_loses_what_the_exact_form_keeps():
     temperature = 0.004
     assert published_sampling_probability(distances, temperature)[0].sum() == 0
     exact = sampling_probability(distances, temperature, other_rows(3))
-    assert exact[0, 1].item() == pytest.approx(1 / (1 + 2.718281828 ** (-2.5)), abs=1e-4)
+    assert exact[0, 1].item() == pytest.approx(
+        1 / (1 + 2.718281828 ** (-2.5)), abs=1e-4
+    )
 
 
 def test_the_published_residue_can_be_negative():

@@ -247,7 +247,9 @@ def test_a_high_temperature_gives_the_share_of_partners():
 
 def test_a_tiny_loss_keeps_its_digits():
     rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    loss = soft_nearest_neighbor_loss(rows, torch.tensor([0, 0, 1, 1]), temperature=0.02)
+    loss = soft_nearest_neighbor_loss(
+        rows, torch.tensor([0, 0, 1, 1]), temperature=0.02
+    )
     assert loss.item() == pytest.approx(2 * math.exp(-50), rel=1e-5)
 
 

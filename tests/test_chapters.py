@@ -1,0 +1,266 @@
+"""The contract that every chapter keeps, and its solutions, executed."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+import refresh
+import yaml
+from nbclient import NotebookClient
+
+BOOK = Path(__file__).parents[1] / "book"
+CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+EXPLAINS = {
+    "01": "snnl_tutorial.loss.distance",
+    "02": "snnl_tutorial.loss.sampling",
+    "03": "snnl_tutorial.loss.masking",
+    "04": "snnl_tutorial.loss.soft_nearest_neighbor",
+    "05": "snnl_tutorial.loss.layers",
+    "06": "snnl_tutorial.loss.temperature",
+}
+SOLUTION = re.compile(
+    r'<details class="solution">\s*<summary>Solution (\d+\.\d+)</summary>'
+    r".*?```python\n(.*?)```.*?</details>",
+    re.DOTALL,
+)
+
+pytestmark = pytest.mark.filterwarnings(
+    # ipykernel's and jupyter's own housekeeping, nothing that a chapter does
+    "ignore::DeprecationWarning:jupyter_client",
+    "ignore:Kernel is running over TCP:UserWarning",
+)
+
+
+def named(path):
+    return path.stem
+
+
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=named)
+
+
+def cells(path, kind):
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def tagged(path, tag):
+    return [c for c in cells(path, "code") if tag in c.metadata.get("tags", [])]
+
+
+def prose(path):
+    return "\n\n".join(cell.source for cell in cells(path, "markdown"))
+
+
+def test_the_table_of_contents_names_every_chapter():
+    contents = (BOOK / "_toc.yml").read_text()
+    listed = set(re.findall(r"file: (\d\d_\w+)", contents))
+    assert listed == {path.stem for path in CHAPTERS}
+    assert {path.stem[:2] for path in CHAPTERS} == set(EXPLAINS)
+    assert yaml.safe_load(contents)["root"] == "index"
+
+
+@each_chapter
+def test_the_notebook_is_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata == {
+        "kernelspec": refresh.KERNEL,
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags", "mystnb"}
+
+
+@each_chapter
+def test_every_line_of_every_cell_ends(path):
+    for cell in json.loads(path.read_text())["cells"]:
+        assert isinstance(cell["source"], list)
+        assert all(line.endswith("\n") for line in cell["source"][:-1])
+
+
+def test_the_colab_cell_is_the_same_everywhere():
+    setups = {path.stem: tagged(path, "remove-cell")[0].source for path in CHAPTERS}
+    assert len(set(setups.values())) == 1, setups
+    (setup,) = set(setups.values())
+    assert "google.colab" in setup
+    assert "torch=" not in setup  # Colab keeps its own
+
+
+@each_chapter
+def test_parameters_are_annotated_literals_with_a_comment(path):
+    (cell,) = tagged(path, "parameters")
+    names = []
+    for statement in ast.parse(cell.source).body:
+        assert isinstance(statement, ast.AnnAssign)
+        ast.literal_eval(statement.value)
+        assert "  # " in cell.source.splitlines()[statement.lineno - 1]
+        names.append(statement.target.id)
+    assert {"seed", "dataset", "device"} <= set(names)
+
+
+@each_chapter
+def test_outputs_are_stored_and_sound(path):
+    counts = []
+    for cell in cells(path, "code"):
+        counts.append(cell.execution_count)
+        speaks = re.search(r"^(print|notebook\.check|plt\.show)\(", cell.source, re.M)
+        assert cell.outputs or not speaks, cell.source
+        for output in cell.outputs:
+            assert output.output_type in ("stream", "display_data", "execute_result")
+            assert output.get("name") != "stderr", output
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each_chapter
+def test_figures_have_a_caption_a_name_and_alt_text(path):
+    figures = []
+    for cell in cells(path, "code"):
+        pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+        assert len(pictures) == ("plt.show()" in cell.source)
+        if pictures:
+            display = cell.metadata.mystnb
+            assert len(display.figure.caption) > 40
+            assert len(display.image.alt) > 40
+            figures.append(display.figure.name)
+            assert "set_title(" in cell.source or "title" in cell.source
+    assert len(figures) >= 3
+    assert len(set(figures)) == len(figures)
+    chapter = path.stem.split("_", 1)[1].replace("_", "")
+    prefixes = {name.split("-")[1] for name in figures}
+    assert len(prefixes) == 1
+    assert chapter.startswith(prefixes.pop()[:4]), figures
+
+
+@each_chapter
+def test_it_imports_the_module_that_it_explains(path):
+    code = "\n".join(cell.source for cell in cells(path, "code"))
+    assert f"from {EXPLAINS[path.stem[:2]]} import" in code
+
+
+@each_chapter
+def test_it_fits_the_page(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert len(notebook.cells) <= 30
+    for cell in cells(path, "code"):
+        lines = cell.source.splitlines()
+        assert len(lines) <= 25, cell.source
+        assert max(map(len, lines)) <= 80, cell.source
+    assert path.stat().st_size < 1_000_000
+
+
+@each_chapter
+def test_it_has_the_parts_of_a_chapter(path):
+    text = prose(path)
+    first = cells(path, "markdown")[0].source
+    assert re.match(r"# .+: .+\?\n", first)
+    assert re.search(r"Reading \d+ minutes · running \d+ seconds", first)
+    assert "**The question.**" in first
+    assert len(re.findall(r"^\d\. ", first, re.M)) == 3  # goals
+    order = [
+        "## The idea in a picture",
+        "## The formula",
+        "Predict before you run",
+        "## The step in plain code",
+        "## Exercises",
+        "## Three takeaways",
+        "**Next:**",
+    ]
+    places = [text.find(part) for part in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+    assert "pitfall" in text
+    takeaways = text[text.index("## Three takeaways") :]
+    assert len(re.findall(r"^\d\. ", takeaways, re.M)) == 3
+    assert re.search(r"^\$\$ \(eq-[a-z-]+\)$", text, re.M)
+    assert "neighbour" not in text
+    assert "labelled" not in text.replace("`labelled", "")
+
+
+@each_chapter
+def test_links_lead_somewhere(path):
+    everything = "\n".join(prose(chapter) for chapter in CHAPTERS)
+    figures = {
+        cell.metadata.mystnb.figure.name
+        for chapter in CHAPTERS
+        for cell in cells(chapter, "code")
+        if "mystnb" in cell.metadata
+    }
+    labels = set(re.findall(r"^\$\$ \(([\w-]+)\)", everything, re.M)) | figures
+    captions = [
+        cell.metadata.mystnb.figure.caption
+        for cell in cells(path, "code")
+        if "mystnb" in cell.metadata
+    ]
+    text = "\n".join([prose(path), *captions])
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in labels, target
+        elif "://" not in target:
+            assert (BOOK / target).exists(), target
+    for label in re.findall(r"{(?:numref|eq)}`([\w-]+)`", text):
+        assert label in labels, label
+    known = set(
+        re.findall(r"^@\w+{(\w+),", (BOOK / "references.bib").read_text(), re.M)
+    )
+    for keys in re.findall(r"{cite(?::\w+)?}`([\w, ]+)`", text):
+        assert {key.strip() for key in keys.split(",")} <= known, keys
+
+
+@each_chapter
+def test_the_solutions_solve_the_exercises(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    solutions = dict(SOLUTION.findall(prose(path)))
+    stubs = {}
+    for cell in notebook.cells:
+        found = re.search(r'^notebook\.check\("(\d+\.\d+)".*', cell.source, re.M | re.S)
+        if cell.cell_type == "code" and found:
+            stubs[found[1]] = found[0]
+            assert cell.source.startswith("answer = ...")
+    assert len(stubs) >= 3
+    assert set(stubs) == set(solutions)
+    # The stub first: it defines what the check needs. Then solution and check.
+    for cell in list(notebook.cells):
+        found = re.search(r'^notebook\.check\("(\d+\.\d+)"', cell.source, re.M)
+        if cell.cell_type == "code" and found:
+            solved = f"{solutions[found[1]]}\n{stubs[found[1]]}"
+            extra = nbformat.v4.new_code_cell(solved, metadata={"solves": found[1]})
+            notebook.cells.insert(notebook.cells.index(cell) + 1, extra)
+    run(notebook)
+    for cell in notebook.cells:
+        if "solves" in cell.metadata:
+            printed = "".join(o.text for o in cell.outputs if o.output_type == "stream")
+            assert f"Exercise {cell.metadata.solves}: right." in printed
+
+
+def run(notebook):
+    """Execute in place, as a reader would, in the book's folder."""
+    where = {"metadata": {"path": str(BOOK)}}
+    NotebookClient(notebook, timeout=300, resources=where).execute()
+
+
+@pytest.mark.parametrize(
+    ("chapter", "parameters"),
+    [
+        ("03_class_mask", {"seed": 3, "dataset": "fashion-mnist", "device": "cpu"}),
+        ("04_log_mean", {"seed": 1, "images_in_batch": 300, "steps": 120}),
+    ],
+)
+def test_papermill_runs_it_with_other_parameters(chapter, parameters, tmp_path):
+    output = tmp_path / "out.ipynb"
+    papermill.execute_notebook(
+        *(BOOK / f"{chapter}.ipynb", output, parameters),
+        cwd=BOOK,
+        progress_bar=False,
+    )
+    injected = tagged(output, "injected-parameters")
+    assert len(injected) == 1
+    assert all(name in injected[0].source for name in parameters)
+
+
+def test_executing_twice_gives_the_same_bytes():
+    path = BOOK / "01_distance_matrix.ipynb"
+    assert refresh.execute(path) == refresh.execute(path)

@@ -1,0 +1,74 @@
+"""The README's snippets run, its commands exist, its links lead somewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_python_snippets_run_one_after_the_other(capsys):
+    snippets = blocks("python")
+    assert len(snippets) >= 3
+    names = {}
+    for snippet in snippets:
+        exec(compile(snippet, "README.md", "exec"), names)
+    assert names["embeddings"].grad.abs().sum() > 0
+    assert set(names["terms"].per_layer) == {"2"}
+    assert names["value"] < names["chance"]
+    assert "by chance: 2." in capsys.readouterr().out
+
+
+def test_the_papermill_line_runs(tmp_path):
+    (line,) = [b.strip() for b in blocks("sh") if b.startswith("papermill")]
+    words = line.replace("runs/", f"{tmp_path}/").split()
+    scripts = Path(sys.executable).parent
+    subprocess.run([scripts / words[0], *words[1:]], cwd=ROOT, check=True)
+    ran = nbformat.read(tmp_path / "03.ipynb", as_version=4)
+    assert ran.metadata.papermill.parameters == {"dataset": "fashion-mnist", "seed": 1}
+
+
+@pytest.mark.parametrize("target", ["book", "test"])
+def test_the_two_commands_exist(target):
+    assert f"    make {target} " in README
+    environment = {**os.environ, "MAKEFLAGS": ""}
+    plan = subprocess.run(
+        ["make", "--dry-run", target],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "jupyter-book build book" in plan
+    assert "_build/html/index.html" in plan
+    assert ("--nbval" in plan) == (target == "test")
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
+
+
+def test_the_chapter_table_is_the_books():
+    index = (ROOT / "book" / "index.md").read_text()
+    for name, question in re.findall(r"\[(.+?)\]\(book/.+?\) \| (.+?\?) \|", README):
+        assert f"{name}](" in index
+        assert question in index
+    for chapter in (ROOT / "book").glob("[0-9]*.ipynb"):
+        assert f"book/{chapter.name}" in README
+        assert chapter.name in index
+        title = nbformat.read(chapter, as_version=4).cells[0].source.splitlines()[0]
+        question = title.split(": ", 1)[1]
+        assert question[0].upper() + question[1:] in README

@@ -1,0 +1,104 @@
+"""Moving the project to another home, on a small copy of one."""
+
+import json
+from pathlib import Path
+
+import pytest
+import set_repository
+
+OLD, NEW = "ann/old-name", "bob/new.name"
+
+
+def write_project(root, home):
+    owner, name = home.split("/")
+    colab = f"https://colab.research.google.com/github/{home}/blob/main/book/01.ipynb"
+    texts = {
+        "pyproject.toml": f'[project.urls]\nRepository = "https://github.com/{home}"\n',
+        "README.md": f"[Run]({colab}), git clone https://github.com/{home}.git, "
+        f"see https://{owner}.github.io/{name}/index.html and github.com/{home}.\n",
+        "_config.yml": f"repository:\n  url: https://github.com/{home}\r\n",
+        "CITATION.cff": f'repository-code: "https://github.com/{home}"\n',
+        "book/01.ipynb": json.dumps(
+            {
+                "cell": f"!pip install git+https://github.com/{home}.git\n",
+                "link": f"https://mybinder.org/v2/gh/{home}/main",
+            }
+        ),
+    }
+    for file, text in texts.items():
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+
+
+@pytest.fixture
+def project(tmp_path):
+    write_project(tmp_path, OLD)
+    (tmp_path / "other.md").write_text(f"{OLD}-2 x{OLD} https://github.com/ann/other")
+    (tmp_path / "binary.npz").write_bytes(b"\0" + OLD.encode())
+    (tmp_path / "latin.txt").write_bytes(b"\xe9" + OLD.encode())
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "copy.md").write_text(OLD)
+    return tmp_path
+
+
+def contents(root):
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_every_link_moves_and_nothing_else(project, tmp_path_factory):
+    before = contents(project)
+    assert (
+        set_repository.main([f"https://github.com/{NEW}/", "--root", str(project)]) == 0
+    )
+    expected = tmp_path_factory.mktemp("expected")
+    write_project(expected, NEW)
+    for path, content in contents(project).items():
+        twin = expected / path.relative_to(project)
+        assert content == (twin.read_bytes() if twin.exists() else before[path])
+    assert set_repository.main(["--check", "--root", str(project)]) == 0
+
+
+def test_there_and_back_again(project):
+    before = contents(project)
+    for home in (NEW, OLD):
+        url = f"https://github.com/{home}"
+        assert set_repository.main([url, "--root", str(project)]) == 0
+    assert contents(project) == before
+
+
+def test_check_names_the_files_that_differ_and_changes_nothing(project, capsys):
+    pyproject = project / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace(OLD, NEW))
+    before = contents(project)
+    assert set_repository.main(["--check", "--root", str(project)]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert {line.split(" in ")[1].split(":")[0] for line in errors} == {
+        "README.md",
+        "_config.yml",
+        "CITATION.cff",
+        str(Path("book", "01.ipynb")),
+    }
+    assert all(line.endswith(OLD) for line in errors)
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ann/name", "https://gitlab.com/ann/name", "https://github.com/ann", "x"],
+)
+def test_an_address_that_is_none_is_refused(url, project, capsys):
+    before = contents(project)
+    assert set_repository.main([url, "--root", str(project)]) == 1
+    assert "expected https://github.com/OWNER/NAME" in capsys.readouterr().err
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["https://github.com/a/b", "--check"]])
+def test_either_an_address_or_a_check(arguments, project):
+    with pytest.raises(SystemExit, match="2"):
+        set_repository.main([*arguments, "--root", str(project)])
+
+
+def test_this_project_names_one_home():
+    assert set_repository.strangers(Path(__file__).parents[1]) == []
