@@ -85,34 +85,62 @@ def entanglement(
     if not neighbor_masks(labels).anchors.any():
         raise ValueError("labels must have two rows of one class; got none")
     distances = pairwise_distance(embeddings, distance=distance)  # (N, N)
-
-    def loss_of(labels: Tensor) -> Callable[[float], float]:
-        """The mean loss as a function of T alone."""
-        masks = neighbor_masks(labels)
-        count = masks.anchors.sum()
-
-        def loss(temperature: float) -> float:
-            logits = sampling_logits(distances, temperature)
-            return float(anchor_losses(logits, masks).sum() / count)
-
-        return loss
-
     generator = torch.Generator().manual_seed(seed)
     shuffled = [
         labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
         for _ in range(permutations)
     ]
-    if temperature is not None:
-        value = loss_of(labels)(temperature)
-        chances = [loss_of(order)(temperature) for order in shuffled]
-    else:
+    if temperature is None:
         scale = float(distances.mean()) or 1.0
-        value, temperature = minimize_over_temperature(loss_of(labels), scale)
+        search = quick_losses(distances)
+        _, temperature = minimize_over_temperature(search(labels), scale)
         chances = [
-            minimize_over_temperature(loss_of(order), scale, zooms=0)[0]
+            minimize_over_temperature(search(order), scale, zooms=0)[0]
             for order in shuffled
         ]
-    return Entanglement(value, float(temperature), sum(chances) / permutations)
+    else:
+        temperature = float(temperature)
+        chances = [exact_loss(distances, order, temperature) for order in shuffled]
+    value = exact_loss(distances, labels, temperature)
+    return Entanglement(value, temperature, sum(chances) / permutations)
+
+
+def exact_loss(distances: Tensor, labels: Tensor, temperature: float) -> float:
+    """The mean loss over the anchors of one batch."""
+    masks = neighbor_masks(labels)
+    losses = anchor_losses(sampling_logits(distances, temperature), masks)
+    return float(losses.sum() / masks.anchors.sum())
+
+
+def quick_losses(distances: Tensor) -> Callable[[Tensor], Callable[[float], float]]:
+    """The loss as a function of labels, then of T: faster, to search with.
+
+    The nearest distance of each row is taken out once, for all T. A row whose partners
+    all underflow at some T is counted with the largest loss that a float can tell
+    (about 87 in float32) instead of its own, larger one; no minimum lies there.
+    """
+    itself = torch.eye(len(distances), dtype=torch.bool, device=distances.device)
+    others = distances.masked_fill(itself, torch.inf)
+    gaps = others - others.amin(dim=1, keepdim=True)  # (N, N), 0 at the nearest row
+    smallest = torch.finfo(gaps.dtype).tiny
+    weights, own = (
+        torch.empty_like(gaps),
+        torch.empty_like(gaps),
+    )  # used again and again
+
+    def of_labels(labels: Tensor) -> Callable[[float], float]:
+        masks = neighbor_masks(labels)
+        partners = masks.partners.to(gaps.dtype)  # floats multiply faster than bools
+
+        def of_temperature(temperature: float) -> float:
+            torch.div(gaps, -temperature, out=weights).exp_()
+            torch.mul(weights, partners, out=own)
+            losses = weights.sum(dim=1).log() - own.sum(dim=1).clamp(min=smallest).log()
+            return float(losses[masks.anchors].mean())
+
+        return of_temperature
+
+    return of_labels
 
 
 def minimize_over_temperature(

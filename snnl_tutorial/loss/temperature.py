@@ -125,7 +125,7 @@ class AnnealedTemperature(Temperature):
 class LearnedTemperature(Temperature):
     """A temperature that the optimizer learns, through its logarithm.
 
-    Since T = exp(log T), no step can make it zero or negative. Give
+    Since T = exp(log T), no step can make it negative. Give
     `loss.parameters()` to the optimizer, or T stays where it is.
 
     Args:
