@@ -69,6 +69,9 @@ def test_the_chapter_table_is_the_books():
     for chapter in (ROOT / "book").glob("[0-9]*.ipynb"):
         assert f"book/{chapter.name}" in README
         assert chapter.name in index
-        title = nbformat.read(chapter, as_version=4).cells[0].source.splitlines()[0]
-        question = title.split(": ", 1)[1]
-        assert question[0].upper() + question[1:] in README
+        first = nbformat.read(chapter, as_version=4).cells[0].source
+        question = first.splitlines()[0].split(": ", 1)[1]
+        question = question[0].upper() + question[1:]
+        assert question in README
+        minutes = re.search(r"Reading (\d+) minutes", first)[1]
+        assert re.search(rf"{re.escape(question)} \| {minutes} \|", index), chapter

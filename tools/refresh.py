@@ -21,6 +21,9 @@ from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
+# Stored outputs hold no progress bars, whose times differ. Kernels inherit this.
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 KEPT_METADATA = ("tags", "mystnb")
 COVER = ("04_log_mean", "fig-logmean-untangle", BOOK / "_static" / "untangling.png")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -97,7 +100,7 @@ def main() -> int:
     options = parser.parse_args()
     paths = options.chapters or sorted(BOOK.glob("*.ipynb"))
     differing = []
-    progress = tqdm(paths, unit="chapter", disable=None)
+    progress = tqdm(paths, unit="chapter", disable=not sys.stderr.isatty())
     for path in progress:
         progress.set_description(path.stem)
         try:
