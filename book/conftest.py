@@ -1,7 +1,7 @@
-"""How chapters are executed by a test: without progress bars, and on one thread.
+"""How a test executes chapters: without progress bars, and on one thread.
 
-A bar holds times, which no stored output should. And on a busy machine small training
-is many times slower with two threads that wait for each other.
+A bar holds times, which no stored output should. And on a busy machine small
+training is many times slower with two threads that wait for each other.
 """
 
 import os
