@@ -366,7 +366,7 @@ def test_make_data_leaves_the_old_files_when_the_new_ones_fail(tiny_raw, tmp_pat
         ),
         (
             "fashion-mnist/train-labels-idx1-ubyte.gz",
-            gzip.compress(b"labels")[:-9],
+            gzip.compress(b"labels", mtime=0)[:-9],
             "cannot be unzipped",
         ),
     ],
