@@ -114,12 +114,47 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
 
     Derived in chapter 1.
     """
-    wide = torch.float32 if rows.device.type == "mps" else torch.float64
+    wide = wide_dtype(rows)
     rows = as_real_rows(rows).to(wide)
     others = rows if others is None else as_real_rows(others).to(wide)
     squares = rows.square().sum(1)[:, None] + others.square().sum(1)  # (N, M)
     distances = squares - 2 * full_precision_product(rows, others)
     return distances + (distances.clamp(min=0) - distances).detach()
+
+
+def inner_product_form(
+    embeddings: Tensor, distance: str
+) -> tuple[Tensor, Tensor, float]:
+    r"""What a named distance is made of, if it is not to be written down as a matrix.
+
+    .. math:: d_{ij} = a_i + b_j - f\, x_i \cdot z_j
+
+    Args:
+        embeddings: (N, D) real floating or complex.
+        distance: `"cosine"` or `"sqeuclidean"`.
+
+    Returns:
+        The rows x (N, D or 2D), their offsets a (N,), and the factor f.
+
+    Example:
+        >>> rows, offsets, factor = inner_product_form(torch.eye(2), "sqeuclidean")
+        >>> offsets[0] + offsets[1] - factor * rows[0] @ rows[1]
+        tensor(2., dtype=torch.float64)
+
+    Derived in chapter 11.
+    """
+    check_distance_name(distance)
+    rows = as_real_rows(embeddings)
+    if distance == "cosine":
+        rows = normalize_rows(rows)
+        return rows, torch.full_like(rows[:, 0], 0.5), 1.0
+    rows = rows.to(wide_dtype(rows))
+    return rows, rows.square().sum(dim=1), 2.0
+
+
+def wide_dtype(rows: Tensor) -> torch.dtype:
+    """float64, or float32 on Apple GPUs, which have no float64."""
+    return torch.float32 if rows.device.type == "mps" else torch.float64
 
 
 def full_precision_product(rows: Tensor, others: Tensor) -> Tensor:
@@ -208,3 +243,10 @@ def pairwise_distance(
             f"distance must return shape {expected}; got {tuple(distances.shape)}"
         )
     return as_real_rows(distances)
+
+
+def check_distance_name(distance: str) -> None:
+    """Raise a ValueError for a name that is none."""
+    if distance not in NAMED_DISTANCES:
+        names = ", ".join(repr(name) for name in NAMED_DISTANCES)
+        raise ValueError(f"distance must be {names} or a callable; got {distance!r}")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from snnl_tutorial.loss.blockwise import tiled_losses
 from snnl_tutorial.loss.checks import (
     check_choice,
     check_embeddings,
@@ -71,6 +72,7 @@ def soft_nearest_neighbor_loss(
     ignore_index: int = -100,
     singletons: str = "exclude",
     reduction: str = "mean",
+    block_size: int | None = None,
 ) -> Tensor:
     r"""Soft nearest neighbor loss of a batch, exact at every temperature.
 
@@ -96,6 +98,10 @@ def soft_nearest_neighbor_loss(
         singletons: labeled rows without a partner: `"exclude"` them from the anchors,
             or `"raise"`.
         reduction: `"mean"` over the anchors, `"sum"`, or `"none"`.
+        block_size: the loss is computed in tiles of so many rows and columns, with
+            memory linear in N + M. `None` picks 512, and keeps the tiles for backward
+            while that takes less than 256 MiB: faster, the same to rounding. A
+            callable distance is computed whole and takes `None` only.
 
     Returns:
         0-d, or (N,) for `reduction="none"` (0 at rows that are no anchors); real,
@@ -123,24 +129,47 @@ def soft_nearest_neighbor_loss(
     check_choice(singletons, ("exclude", "raise"), "singletons")
     check_choice(reduction, ("mean", "sum", "none"), "reduction")
 
-    distances = pairwise_distance(embeddings, ref_embeddings, distance)  # (N, M)
-    masks = neighbor_masks(labels, ref_labels, ignore_index)
+    check_block_size(block_size, distance)
+
+    if isinstance(distance, str):
+        losses, anchors = tiled_losses(
+            *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
+            *(ignore_index, block_size),
+        )
+    else:
+        distances = pairwise_distance(embeddings, ref_embeddings, distance)  # (N, M)
+        masks = neighbor_masks(labels, ref_labels, ignore_index)
+        losses = anchor_losses(sampling_logits(distances, temperature), masks)
+        anchors = masks.anchors
     if singletons == "raise":
-        raise_for_singletons(labels, masks, ignore_index)
-    losses = anchor_losses(sampling_logits(distances, temperature), masks)
+        raise_for_singletons(labels, anchors, ignore_index)
     if embeddings.dtype not in (torch.float64, torch.complex128):
         losses = losses.float()  # squared Euclidean distances are float64
     if reduction == "none":
         return losses
     total = losses.sum()
-    return total if reduction == "sum" else total / masks.anchors.sum().clamp(min=1)
+    return total if reduction == "sum" else total / anchors.sum().clamp(min=1)
 
 
-def raise_for_singletons(
-    labels: Tensor, masks: NeighborMasks, ignore_index: int
-) -> None:
+def check_block_size(block_size: int | None, distance: Distance) -> None:
+    """Raise unless this is None, or a positive integer and the distance is named."""
+    if block_size is None:
+        return
+    if isinstance(block_size, bool) or not isinstance(block_size, int):
+        kind = type(block_size).__name__
+        raise TypeError(f"block_size must be an integer or None; got {kind}")
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1; got {block_size}")
+    if not isinstance(distance, str):
+        raise ValueError(
+            "block_size needs distance='cosine' or 'sqeuclidean': only they can be "
+            "computed again, tile by tile, in backward; got a callable"
+        )
+
+
+def raise_for_singletons(labels: Tensor, anchors: Tensor, ignore_index: int) -> None:
     """Raise a ValueError that names the first labeled row without a partner."""
-    alone = (labels.long() != ignore_index) & ~masks.anchors
+    alone = (labels.long() != ignore_index) & ~anchors
     if alone.any():
         row = int(alone.nonzero()[0])
         raise ValueError(
@@ -154,7 +183,7 @@ class SoftNearestNeighborLoss(nn.Module):
 
     Args:
         temperature: a number, or a `Temperature` (annealed, learned).
-        distance, ignore_index, singletons, reduction: as in the function.
+        distance, ignore_index, singletons, reduction, block_size: as in the function.
 
     Example:
         >>> criterion = SoftNearestNeighborLoss(temperature=0.1)
@@ -172,6 +201,7 @@ class SoftNearestNeighborLoss(nn.Module):
         ignore_index: int = -100,
         singletons: str = "exclude",
         reduction: str = "mean",
+        block_size: int | None = None,
     ) -> None:
         super().__init__()
         self.temperature = as_temperature(temperature)
@@ -179,6 +209,7 @@ class SoftNearestNeighborLoss(nn.Module):
         self.ignore_index = ignore_index
         self.singletons = singletons
         self.reduction = reduction
+        self.block_size = block_size
 
     def forward(
         self,
@@ -197,6 +228,7 @@ class SoftNearestNeighborLoss(nn.Module):
             ignore_index=self.ignore_index,
             singletons=self.singletons,
             reduction=self.reduction,
+            block_size=self.block_size,
         )
 
     def extra_repr(self) -> str:

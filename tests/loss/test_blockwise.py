@@ -1,0 +1,194 @@
+"""Tiles against the whole matrix and against the float64 loop, for every tile size."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
+from snnl_tutorial.loss import blockwise
+from snnl_tutorial.loss.blockwise import class_numbers, tiled_losses
+from snnl_tutorial.loss.distance import (
+    NAMED_DISTANCES,
+    cosine_distance,
+    inner_product_form,
+    pairwise_distance,
+)
+from snnl_tutorial.loss.masking import neighbor_masks
+from snnl_tutorial.loss.sampling import sampling_logits
+from snnl_tutorial.loss.soft_nearest_neighbor import anchor_losses
+from tests import oracle
+from tests.loss.test_distance import rows_of
+from tests.loss.test_soft_nearest_neighbor import labels_of
+
+DISTANCES = sorted(NAMED_DISTANCES)
+
+
+def whole_matrix(rows, labels, temperature, distance, refs=None, ref_labels=None):
+    """The same losses by autograd through the whole N x M matrix."""
+    distances = pairwise_distance(rows, refs, distance)
+    masks = neighbor_masks(labels, ref_labels)
+    return anchor_losses(sampling_logits(distances, temperature), masks), masks.anchors
+
+
+@settings(max_examples=120)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(1, 23),
+    m=st.integers(0, 17),
+    block=st.one_of(st.none(), st.integers(1, 25)),
+    distance=st.sampled_from(DISTANCES),
+    with_refs=st.booleans(),
+    log_t=st.sampled_from([-3, -2, -1, 0, 1, 3]),
+)
+def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t):
+    rows = rows_of(seed, n, 5, torch.float64).requires_grad_()
+    labels = labels_of(seed, n, ignored=True)
+    refs = rows_of(seed + 1, m, 5, torch.float64).requires_grad_()
+    both = (refs, labels_of(seed + 1, m, ignored=True)) if with_refs else (None, None)
+    temperature = torch.tensor(10.0**log_t, dtype=torch.float64, requires_grad=True)
+    weights = rows_of(seed + 2, n, 1, torch.float64)[:, 0]
+    inputs = [rows, temperature, refs] if with_refs else [rows, temperature]
+    want, want_anchors = whole_matrix(rows, labels, temperature, distance, *both)
+    got, anchors = tiled_losses(
+        rows, labels, temperature, distance, *both, block_size=block
+    )
+    assert torch.equal(anchors, want_anchors)
+    scale = max(1.0, 1 / temperature.item())
+    assert torch.allclose(got, want, rtol=1e-9, atol=1e-12 * scale)
+    gradients = torch.autograd.grad(weights @ got, inputs)
+    expected = torch.autograd.grad(weights @ want, inputs)
+    for ours, theirs in zip(gradients, expected, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-7, atol=1e-9 * scale**2)
+
+
+@pytest.mark.parametrize("block", [None, 16, 50, 64, 100])
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("temperature", [0.01, 0.1, 1.0])
+def test_float32_close_to_the_whole_matrix(block, distance, temperature):
+    labels = labels_of(0, 100, classes=5)
+    results = []
+    for how in ("whole", "tiles"):
+        rows = rows_of(0, 100, 20).requires_grad_()
+        if how == "whole":
+            losses, anchors = whole_matrix(rows, labels, temperature, distance)
+            loss = losses.sum() / anchors.sum()
+        else:
+            loss = soft_nearest_neighbor_loss(
+                *(rows, labels),
+                temperature=temperature,
+                distance=distance,
+                block_size=block,
+            )
+        (gradient,) = torch.autograd.grad(loss, rows)
+        results.append((loss.item(), gradient))
+    (want, theirs), (got, ours) = results
+    assert got == pytest.approx(want, rel=1e-6)
+    assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
+
+
+@pytest.mark.parametrize("block", [1, 7, 24])
+@pytest.mark.parametrize("temperature", [1e-3, 0.03, 1.0, 1e3])
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_equal_to_the_loop(block, temperature, distance):
+    rows, labels = rows_of(0, 24, 6, torch.float64), labels_of(0, 24)
+    got, _ = tiled_losses(rows, labels, temperature, distance, block_size=block)
+    want, _ = oracle.row_losses(rows, labels, temperature, distance)
+    assert torch.allclose(got, torch.from_numpy(want), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.5])
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_gradcheck_across_tiles(temperature, distance):
+    rows = rows_of(0, 7, 3, torch.float64).requires_grad_()
+    temperature = torch.tensor(temperature, dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([0, 0, 1, 1, 2, -100, 0])
+
+    def loss(rows, temperature):
+        return soft_nearest_neighbor_loss(
+            *(rows, labels), temperature=temperature, distance=distance, block_size=3
+        )
+
+    assert torch.autograd.gradcheck(loss, (rows, temperature))
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1.0])  # with and without a maximum
+def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, temperature):
+    monkeypatch.setattr(blockwise, "BLOCK", 16)
+    labels = labels_of(0, 60)
+    gradients = []
+    for limit in (0, 2**28):
+        monkeypatch.setattr(blockwise, "KEPT_BYTES", limit)
+        rows = rows_of(0, 60, 5).requires_grad_()
+        loss = soft_nearest_neighbor_loss(rows, labels, temperature=temperature)
+        gradients.append(torch.autograd.grad(loss, rows)[0])
+    assert torch.equal(*gradients)
+
+
+def test_a_learned_temperature_gets_its_gradient_across_tiles():
+    rows, labels = rows_of(0, 40, 5, torch.float64), labels_of(0, 40)
+    slopes = []
+    for block in (None, 7):
+        temperature = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+        soft_nearest_neighbor_loss(
+            rows, labels, temperature=temperature, block_size=block
+        ).backward()
+        slopes.append(temperature.grad.item())
+    assert slopes[0] == pytest.approx(slopes[1], rel=1e-10)
+    step = 1e-6
+    ends = [
+        soft_nearest_neighbor_loss(rows, labels, temperature=0.3 + sign * step).item()
+        for sign in (1, -1)
+    ]
+    assert slopes[0] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5)
+
+
+def test_labels_too_large_for_a_float_stay_apart():
+    labels = torch.tensor([2**62, 2**62 + 1, 2**62, 2**62 + 1, -100])
+    numbers, anchors = class_numbers(labels, None, -100)
+    assert numbers[0].tolist() == [1, 2, 1, 2, -1]
+    assert anchors.tolist() == [True, True, True, True, False]
+
+
+def test_the_inner_product_form_is_the_distance():
+    for name in DISTANCES:
+        rows = rows_of(0, 8, 3, torch.complex64)
+        parts, offsets, factor = inner_product_form(rows, name)
+        table = offsets[:, None] + offsets - factor * parts @ parts.T
+        want = torch.from_numpy(oracle.distances(rows.numpy(), None, name))
+        assert torch.allclose(table.double(), want, atol=1e-6)
+
+
+def test_a_second_derivative_is_refused_but_for_a_callable():
+    rows, labels = rows_of(0, 8, 3, torch.float64).requires_grad_(), labels_of(0, 8)
+    loss = soft_nearest_neighbor_loss(rows, labels)
+    with pytest.raises(RuntimeError, match="no second derivative.*callable"):
+        torch.autograd.grad(loss, rows, create_graph=True)
+
+    def whole(rows):
+        return soft_nearest_neighbor_loss(rows, labels, distance=cosine_distance)
+
+    assert torch.autograd.gradgradcheck(whole, rows)
+
+
+@pytest.mark.parametrize(
+    ("block", "distance", "error", "message"),
+    [
+        (0, "cosine", ValueError, "block_size must be at least 1; got 0"),
+        (2.5, "cosine", TypeError, "block_size.*float"),
+        (True, "cosine", TypeError, "block_size.*bool"),
+        (4, torch.cdist, ValueError, "block_size needs.*callable"),
+    ],
+)
+def test_a_bad_block_size_is_named(block, distance, error, message):
+    with pytest.raises(error, match=message):
+        soft_nearest_neighbor_loss(
+            *(rows_of(0, 8, 3), labels_of(0, 8)), distance=distance, block_size=block
+        )
+
+
+def test_the_module_hands_on_its_block_size():
+    rows, labels = rows_of(0, 20, 3), labels_of(0, 20)
+    module = SoftNearestNeighborLoss(temperature=0.2, block_size=6)
+    want = soft_nearest_neighbor_loss(rows, labels, temperature=0.2)
+    assert module(rows, labels).item() == pytest.approx(want.item(), rel=1e-6)
