@@ -140,8 +140,6 @@ def inner_product_form(
         >>> rows, offsets, factor = inner_product_form(torch.eye(2), "sqeuclidean")
         >>> offsets[0] + offsets[1] - factor * rows[0] @ rows[1]
         tensor(2., dtype=torch.float64)
-
-    Derived in chapter 11.
     """
     check_distance_name(distance)
     rows = as_real_rows(embeddings)
