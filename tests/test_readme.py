@@ -30,7 +30,9 @@ def test_the_python_snippets_run_one_after_the_other(capsys):
 
 
 def test_the_papermill_line_runs(tmp_path):
-    (line,) = [b.strip() for b in blocks("sh") if b.startswith("papermill")]
+    (block,) = [b for b in blocks("sh") if "papermill" in b]
+    folder, line = block.strip().splitlines()
+    assert folder == "mkdir -p runs"
     words = line.replace("runs/", f"{tmp_path}/").split()
     scripts = Path(sys.executable).parent
     subprocess.run([scripts / words[0], *words[1:]], cwd=ROOT, check=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from tqdm import tqdm
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
@@ -105,7 +105,15 @@ def main() -> int:
         progress.set_description(path.stem)
         try:
             text = execute(path)
-        except (CellExecutionError, OSError, nbformat.ValidationError) as error:
+        except (
+            AttributeError,  # JSON, but no notebook
+            CellExecutionError,
+            DeadKernelError,
+            OSError,
+            UnicodeDecodeError,
+            nbformat.ValidationError,
+            nbformat.reader.NotJSONError,
+        ) as error:
             plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # without colors
             cause = plain.strip().splitlines()[-1]
             print(f"{path}: {cause}", file=sys.stderr)

@@ -62,7 +62,8 @@ def train(
     for epoch in tqdm(range(epochs), desc="training", unit="epoch", leave=False):
         temperature.set_epoch(epoch)
         steps = []
-        for batch in torch.randperm(len(inputs), generator=generator).split(batch_size):
+        order = torch.randperm(len(inputs), generator=generator, device="cpu")
+        for batch in order.split(batch_size):
             rows = batch.to(inputs.device)
             terms = objective(inputs[rows], targets[rows], labels[rows])
             optimizer.zero_grad()

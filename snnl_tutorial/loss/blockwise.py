@@ -17,7 +17,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.distance import inner_product_form
+from snnl_tutorial.loss.distance import (
+    as_real_rows,
+    inner_product_form,
+    middle,
+    wide_dtype,
+)
 
 BLOCK = 512
 """Rows of a block: a tile of 512 x 512 floats is 1 MiB, what a core's cache holds."""
@@ -57,15 +62,18 @@ def tiled_losses(
         >>> tiled_losses(rows, labels, 1.0, "cosine", block_size=3)[0]
         tensor([1.0986, 1.0986, 1.0986, 1.0986])
     """
-    rows, offsets, factor = inner_product_form(embeddings, distance)
+    columns = embeddings if ref_embeddings is None else ref_embeddings
+    center = middle(as_real_rows(columns).to(wide_dtype(columns)))
+    rows, offsets, factor = inner_product_form(embeddings, distance, center)
     refs, ref_offsets = None, None
     if ref_embeddings is not None:
-        refs, ref_offsets, _ = inner_product_form(ref_embeddings, distance)
+        refs, ref_offsets, _ = inner_product_form(ref_embeddings, distance, center)
     classes, anchors = class_numbers(labels, ref_labels, ignore_index)
     largest = largest_distance(offsets, ref_offsets, distance)
     safe = is_safe(largest, temperature, rows.dtype)
-    columns = len(rows) if refs is None else len(refs)
-    needed = len(rows) * columns * rows.element_size() // (2 if refs is None else 1)
+    needed = (
+        len(rows) * len(columns) * rows.element_size() // (2 if refs is None else 1)
+    )
     keep = block_size is None and needed <= KEPT_BYTES
     settings = Settings(factor, classes, anchors, safe, block_size or BLOCK, keep)
     temperature = torch.as_tensor(temperature, dtype=rows.dtype, device=rows.device)

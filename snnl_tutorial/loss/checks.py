@@ -79,6 +79,16 @@ def check_references(
     check_same_device(ref_embeddings, embeddings, "ref_embeddings")
 
 
+def check_integer(value: int, name: str, least: int | None = None) -> None:
+    """Raise unless the value is an integer, and at least `least` if that is given."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
+    if least is not None and value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value}")
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{name} must fit 64 bits; got {value}")
+
+
 def check_choice(value: str, choices: Iterable[str], name: str) -> None:
     """Raise unless the value is one of the choices."""
     names = [repr(choice) for choice in choices]

@@ -117,13 +117,15 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
     wide = wide_dtype(rows)
     rows = as_real_rows(rows).to(wide)
     others = rows if others is None else as_real_rows(others).to(wide)
+    center = middle(others)  # distances do not see a shift, but rounding does
+    rows, others = rows - center, others - center
     squares = rows.square().sum(1)[:, None] + others.square().sum(1)  # (N, M)
     distances = squares - 2 * full_precision_product(rows, others)
     return distances + (distances.clamp(min=0) - distances).detach()
 
 
 def inner_product_form(
-    embeddings: Tensor, distance: str
+    embeddings: Tensor, distance: str, center: Tensor | None = None
 ) -> tuple[Tensor, Tensor, float]:
     r"""What a named distance is made of, if it is not to be written down as a matrix.
 
@@ -132,6 +134,8 @@ def inner_product_form(
     Args:
         embeddings: (N, D) real floating or complex.
         distance: `"cosine"` or `"sqeuclidean"`.
+        center: (D or 2D,), subtracted from all rows if the distance does not see it:
+            large rows close together would lose their digits.
 
     Returns:
         The rows x (N, D or 2D), their offsets a (N,), and the factor f.
@@ -147,7 +151,13 @@ def inner_product_form(
         rows = normalize_rows(rows)
         return rows, torch.full_like(rows[:, 0], 0.5), 1.0
     rows = rows.to(wide_dtype(rows))
+    rows = rows if center is None else rows - center
     return rows, rows.square().sum(dim=1), 2.0
+
+
+def middle(rows: Tensor) -> Tensor:
+    """The mean row, without a gradient; zeros if there is none."""
+    return rows.detach().sum(dim=0) / max(len(rows), 1)
 
 
 def wide_dtype(rows: Tensor) -> torch.dtype:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.checks import check_embeddings, check_labels
+from snnl_tutorial.loss.checks import check_embeddings, check_integer, check_labels
 from snnl_tutorial.loss.distance import Distance, pairwise_distance
 from snnl_tutorial.loss.masking import neighbor_masks
 from snnl_tutorial.loss.sampling import sampling_logits
@@ -47,7 +47,7 @@ def entanglement(
 
     Frosst, Papernot and Hinton (2019, section 2) minimize over T so that only the
     arrangement of the rows counts, not their scale. The search covers T from 1e-3 to
-    1e3 times the mean distance. The chance level is measured by the same search on
+    1e3 times the mean distance. The chance level is measured by a coarser search on
     shuffled labels, where only the labeled rows are shuffled.
 
     Args:
@@ -78,20 +78,28 @@ def entanglement(
     check_labels(labels, embeddings)
     if temperature is not None:
         check_temperature(temperature)
-    if permutations < 1:
-        raise ValueError(f"permutations must be at least 1; got {permutations}")
+    check_integer(ignore_index, "ignore_index")
+    check_integer(permutations, "permutations", least=1)
+    check_integer(seed, "seed", least=0)
+    labels = labels.long()  # an unsigned type would wrap -100 round to a genuine label
     labeled = labels != ignore_index
-    embeddings, labels = embeddings[labeled], labels[labeled]
+    embeddings = embeddings[labeled]
+    _, labels = labels[labeled].unique(return_inverse=True)  # now none is -100
     if not neighbor_masks(labels).anchors.any():
         raise ValueError("labels must have two rows of one class; got none")
     distances = pairwise_distance(embeddings, distance=distance)  # (N, N)
     generator = torch.Generator().manual_seed(seed)
     shuffled = [
-        labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
+        labels[shuffle(len(labels), generator).to(labels.device)]
         for _ in range(permutations)
     ]
     if temperature is None:
-        scale = float(distances.mean()) or 1.0
+        scale = float(distances.mean())
+        if not (math.isfinite(scale) and scale >= 0):
+            raise ValueError(
+                f"distance must be finite and not negative; mean is {scale}"
+            )
+        scale = scale or 1.0
         search = quick_losses(distances)
         _, temperature = minimize_over_temperature(search(labels), scale)
         chances = [
@@ -103,6 +111,11 @@ def entanglement(
         chances = [exact_loss(distances, order, temperature) for order in shuffled]
     value = exact_loss(distances, labels, temperature)
     return Entanglement(value, temperature, sum(chances) / permutations)
+
+
+def shuffle(rows: int, generator: torch.Generator) -> Tensor:
+    """A random order, drawn on the CPU so that it is the same for every device."""
+    return torch.randperm(rows, generator=generator, device="cpu")
 
 
 def exact_loss(distances: Tensor, labels: Tensor, temperature: float) -> float:

@@ -7,13 +7,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from snnl_tutorial.loss.checks import check_choice
+from snnl_tutorial.loss.checks import check_choice, check_integer
 from snnl_tutorial.loss.distance import Distance
 from snnl_tutorial.loss.soft_nearest_neighbor import SoftNearestNeighborLoss
 from snnl_tutorial.loss.temperature import Temperature
 
-# These hand on what they are given: their output is no layer of its own.
-PASSING_ON = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d)
+# These hand on what they are given: their output is no layer of its own. (An empty
+# Sequential does, too: it is the usual shortcut of a residual block.)
+PASSING_ON = (
+    nn.Identity,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Sequential,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 
 
 @contextmanager
@@ -52,27 +64,27 @@ def record_activations(
     """
     modules = dict(model.named_modules())
     if layers is None:
-        names = [
-            name
-            for name, module in modules.items()
-            if not any(module.children()) and not isinstance(module, PASSING_ON)
-        ]
+        names = [name for name, module in modules.items() if is_layer(name, module)]
     else:
-        names = list(layers)
-        check_layer_names(names, modules)
+        names = check_layer_names(layers, modules)
     activations: dict[str, Tensor] = {}
     runs = dict.fromkeys(names, 0)
 
     def recorder(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, inputs: Any, output: Any) -> None:
-            if not isinstance(output, Tensor):
+            usable = isinstance(output, Tensor) and output.dim() >= 1
+            if not usable or not (output.is_floating_point() or output.is_complex()):
                 if layers is None:
                     return
-                kind = type(output).__name__
-                raise TypeError(f"layers: {name!r} puts out a {kind}, not a tensor")
+                kind = getattr(output, "dtype", type(output).__name__)
+                raise TypeError(
+                    f"layers: {name!r} puts out a {kind}, not a floating tensor with "
+                    "one row for each example"
+                )
             runs[name] += 1
             key = name if runs[name] == 1 else f"{name}#{runs[name]}"
-            activations[key] = output.clone().flatten(1)  # (N, D)
+            rows = output.clone()
+            activations[key] = rows.flatten(1) if rows.dim() > 1 else rows[:, None]
 
         return record
 
@@ -84,12 +96,33 @@ def record_activations(
             handle.remove()
 
 
-def check_layer_names(names: Sequence[str], modules: Mapping[str, nn.Module]) -> None:
-    """Raise a ValueError for a name that is no module, with the names that are."""
+def is_layer(name: str, module: nn.Module) -> bool:
+    """Whether a module is a layer of its own, and not a part or a wrapper of one.
+
+    What `nn.utils.parametrizations` (weight or spectral norm) hangs below a layer
+    computes weights, not activations.
+    """
+    parts = [
+        child for child, _ in module.named_children() if child != "parametrizations"
+    ]
+    inside = "parametrizations" in name.split(".")
+    return not parts and not inside and not isinstance(module, PASSING_ON)
+
+
+def check_layer_names(
+    layers: Sequence[str], modules: Mapping[str, nn.Module]
+) -> list[str]:
+    """The names, each once; raise for one that is no module, naming those that are."""
+    if isinstance(layers, str):
+        raise TypeError(f"layers must be a list of names; got the text {layers!r}")
+    names = list(dict.fromkeys(layers))
+    if not names:
+        raise ValueError("layers must name at least one layer, or be None; got none")
     for name in names:
         if name not in modules:
             known = ", ".join(repr(known) for known in modules if known)
             raise ValueError(f"layers: the model has no {name!r}; it has {known}")
+    return names
 
 
 class LayerwiseTerms(NamedTuple):
@@ -118,6 +151,7 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
     Frosst, Papernot and Hinton (2019, equation 3); h_l are the activations of layer
     l. A positive factor disentangles the classes, a negative one entangles them.
 
+    Tell an `AnnealedTemperature` each epoch: `temperature.set_epoch(epoch)`.
     The model is a part of this module: `parameters()` gives the optimizer its weights
     and a learned temperature, and `.to(device)` moves them all.
 
@@ -166,13 +200,16 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_choice(layer_reduction, ("sum", "mean", "min"), "layer_reduction")
-        check_layer_names(layers or [], dict(model.named_modules()))
         self.model = model
         self.criterion = criterion
         self.factor = factor
-        self.layers = layers
+        modules = dict(model.named_modules())
+        self.layers = None if layers is None else check_layer_names(layers, modules)
         self.layer_reduction = layer_reduction
         self.layer_weights = layer_weights or {}
+        for count in units.values() if isinstance(units, Mapping) else [units]:
+            if count is not None:
+                check_integer(count, "units", least=1)
         self.units = units
         self.soft_nearest_neighbor = SoftNearestNeighborLoss(
             temperature, distance, ignore_index, singletons
@@ -182,7 +219,13 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
         self, inputs: Tensor, targets: Tensor, labels: Tensor | None = None
     ) -> LayerwiseTerms:
         """One step's loss; `labels` are the targets if not given."""
-        labels = targets if labels is None else labels
+        if labels is None:
+            if targets.is_floating_point():
+                raise TypeError(
+                    "labels must be given where the targets are not classes; got "
+                    f"targets of {targets.dtype} and labels=None"
+                )
+            labels = targets
         with record_activations(self.model, self.layers) as activations:
             outputs = self.model(inputs)
         self.check_ran(activations)

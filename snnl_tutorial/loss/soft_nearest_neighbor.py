@@ -7,12 +7,14 @@ from snnl_tutorial.loss.blockwise import tiled_losses
 from snnl_tutorial.loss.checks import (
     check_choice,
     check_embeddings,
+    check_integer,
     check_labels,
     check_references,
     check_same_device,
 )
 from snnl_tutorial.loss.distance import (
     Distance,
+    check_distance_name,
     pairwise_distance,
     published_cosine_distance,
 )
@@ -128,6 +130,7 @@ def soft_nearest_neighbor_loss(
         check_same_device(temperature, embeddings, "temperature")
     check_choice(singletons, ("exclude", "raise"), "singletons")
     check_choice(reduction, ("mean", "sum", "none"), "reduction")
+    check_integer(ignore_index, "ignore_index")
 
     check_block_size(block_size, distance)
 
@@ -155,11 +158,7 @@ def check_block_size(block_size: int | None, distance: Distance) -> None:
     """Raise unless this is None, or a positive integer and the distance is named."""
     if block_size is None:
         return
-    if isinstance(block_size, bool) or not isinstance(block_size, int):
-        kind = type(block_size).__name__
-        raise TypeError(f"block_size must be an integer or None; got {kind}")
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1; got {block_size}")
+    check_integer(block_size, "block_size", least=1)
     if not isinstance(distance, str):
         raise ValueError(
             "block_size needs distance='cosine' or 'sqeuclidean': only they can be "
@@ -204,6 +203,12 @@ class SoftNearestNeighborLoss(nn.Module):
         block_size: int | None = None,
     ) -> None:
         super().__init__()
+        check_choice(singletons, ("exclude", "raise"), "singletons")
+        check_choice(reduction, ("mean", "sum", "none"), "reduction")
+        check_integer(ignore_index, "ignore_index")
+        check_block_size(block_size, distance)
+        if isinstance(distance, str):
+            check_distance_name(distance)
         self.temperature = as_temperature(temperature)
         self.distance = distance
         self.ignore_index = ignore_index

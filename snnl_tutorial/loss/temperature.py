@@ -93,12 +93,17 @@ class AnnealedTemperature(Temperature):
     """
 
     epoch: Tensor
+    eta: float
+    gamma: float
+    floor: float | None
 
     def __init__(
         self, eta: float = 1.0, gamma: float = 0.55, floor: float | None = None
     ) -> None:
         super().__init__()
         check_temperature(eta, "eta")
+        if not isinstance(gamma, numbers.Real):
+            raise TypeError(f"gamma must be a number; got {type(gamma).__name__}")
         if not (math.isfinite(gamma) and gamma >= 0):
             raise ValueError(f"gamma must be at least 0 and finite; got {gamma}")
         if floor is not None:
@@ -113,6 +118,8 @@ class AnnealedTemperature(Temperature):
         Raises:
             ValueError: a negative or non-finite epoch.
         """
+        if not isinstance(epoch, numbers.Real):
+            raise TypeError(f"epoch must be a number; got {type(epoch).__name__}")
         if not (math.isfinite(epoch) and epoch >= 0):
             raise ValueError(f"epoch must be at least 0 and finite; got {epoch}")
         self.epoch.fill_(epoch)
@@ -155,4 +162,10 @@ def as_temperature(temperature: float | Temperature) -> Temperature:
     """A number becomes a `ConstantTemperature`; a `Temperature` stays what it is."""
     if isinstance(temperature, Temperature):
         return temperature
+    if isinstance(temperature, Tensor):
+        raise TypeError(
+            "temperature must be a number or a Temperature; got a tensor; "
+            "LearnedTemperature(initial) is one that the optimizer can learn"
+        )
+    check_temperature(temperature)
     return ConstantTemperature(temperature)

@@ -121,6 +121,14 @@ BAD = {
         *(ROWS, LABELS, {"distance": lambda a, b: a.long()}, TypeError),
         "distance.*floating.*int64",
     ),
+    "ignore_index: None": (
+        *(ROWS, LABELS, {"ignore_index": None}, TypeError),
+        "ignore_index must be an integer; got NoneType",
+    ),
+    "ignore_index: too large": (
+        *(ROWS, LABELS, {"ignore_index": 2**70}, ValueError),
+        "ignore_index must fit 64 bits",
+    ),
     "reduction: unknown": (
         *(ROWS, LABELS, {"reduction": "median"}, ValueError),
         "reduction.*'mean' or 'sum' or 'none'.*'median'",

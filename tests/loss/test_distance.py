@@ -146,3 +146,10 @@ def test_a_callable_is_used_as_it_is():
     rows, others = rows_of(0, 5, 3), rows_of(1, 4, 3)
     got = pairwise_distance(rows, others, torch.cdist)
     assert torch.equal(got, torch.cdist(rows, others))
+
+
+def test_a_cloud_far_from_the_origin_keeps_its_distances():
+    rows = rows_of(0, 20, 5, torch.float64)
+    far = rows + 1e9  # exact to 1e-7, the rounding of the shift itself
+    near = squared_euclidean_distance(far - 1e9)
+    assert torch.allclose(squared_euclidean_distance(far), near, atol=1e-9)

@@ -75,3 +75,15 @@ def test_it_leaves_no_graph():
     rows, labels = clusters(0.6)
     measured = entanglement(rows.requires_grad_(), labels)
     assert all(isinstance(number, float) for number in measured)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64])
+def test_only_the_ignored_label_is_ignored(dtype):
+    rows, labels = clusters(0.6)
+    want = entanglement(rows, labels, temperature=0.5)
+    renamed = torch.tensor([156, 0, 1])[labels].to(dtype)  # uint8: 156 = -100
+    assert entanglement(rows, renamed, temperature=0.5).value == want.value
+    if dtype != torch.uint8:
+        renamed = torch.tensor([-100, 0, 1])[labels].to(dtype)
+        got = entanglement(rows, renamed, temperature=0.5, ignore_index=7)
+        assert got.value == want.value

@@ -277,3 +277,68 @@ def test_parameters_are_the_models_and_the_temperatures():
     twins = [copy.deepcopy(objective), pickle.loads(pickle.dumps(objective))]
     for twin in twins:
         assert twin(x, LABELS).total.item() == objective(x, LABELS).total.item()
+
+
+def test_weights_that_are_computed_are_no_activations():
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 12))
+    model = nn.Sequential(layer, nn.ReLU(), nn.Sequential(), nn.Linear(12, 3))
+    with record_activations(model) as activations:
+        model(rows_of(0, 6, 4))
+    assert list(activations) == ["0", "1", "3"]
+    assert activations["0"].shape == (6, 12)
+
+
+def test_outputs_that_have_no_rows_are_left_out():
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.line, self.top = nn.Linear(4, 1), nn.Identity()
+            self.pick = Pick()
+
+        def forward(self, x):
+            return self.line(x) + self.pick(x)[:, None]
+
+    class Pick(nn.Module):
+        def forward(self, x):
+            return x.argmax(dim=1)
+
+    model = Mixed()
+    with record_activations(model) as activations:
+        model(rows_of(0, 6, 4))
+    assert list(activations) == ["line"]
+    with pytest.raises(TypeError, match="'pick' puts out a torch.int64"):
+        with record_activations(model, ["pick"]):
+            model(rows_of(0, 6, 4))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"layers": "13"}, TypeError, "list of names; got the text '13'"),
+        ({"layers": []}, ValueError, "at least one layer"),
+        ({"units": 0}, ValueError, "units must be at least 1; got 0"),
+        ({"units": {"1": 2.5}}, TypeError, "units.*float"),
+        ({"distance": "zz"}, ValueError, "distance.*'cosine'.*'zz'"),
+        ({"singletons": "zz"}, ValueError, "singletons.*'zz'"),
+        ({"temperature": -1.0}, ValueError, "temperature.*-1.0"),
+        ({"temperature": torch.tensor(1.0)}, TypeError, "LearnedTemperature"),
+    ],
+)
+def test_bad_settings_are_named_before_training(settings, error, message):
+    with pytest.raises(error, match=message):
+        LayerwiseSoftNearestNeighborLoss(network(), cross_entropy, 1.0, **settings)
+
+
+def test_a_layer_named_twice_counts_once():
+    objective = LayerwiseSoftNearestNeighborLoss(
+        network(), cross_entropy, 1.0, iter(["1", "1"])
+    )
+    for _ in range(2):
+        assert list(objective(rows_of(0, 6, 4), LABELS).per_layer) == ["1"]
+
+
+def test_images_as_targets_need_labels():
+    x = rows_of(0, 6, 4)
+    objective = LayerwiseSoftNearestNeighborLoss(nn.Linear(4, 4), mse_loss, 1.0)
+    with pytest.raises(TypeError, match="labels must be given.*float32"):
+        objective(x, x)

@@ -264,6 +264,21 @@ def test_without_an_anchor_the_loss_is_zero_and_so_is_its_gradient(n, reduction)
     assert torch.equal(rows.grad, torch.zeros(n, 3))
 
 
+@pytest.mark.parametrize("with_refs", [False, True])
+def test_squared_euclidean_does_not_see_where_the_cloud_is(with_refs):
+    rows, labels = rows_of(0, 30, 5, torch.float64), labels_of(0, 30)
+    far = rows + 2.0**30
+    near = far - 2.0**30  # the same rounding in both
+
+    def loss(rows):
+        refs = {"ref_embeddings": rows[10:], "ref_labels": labels[10:]}
+        return soft_nearest_neighbor_loss(
+            rows, labels, distance="sqeuclidean", **(refs if with_refs else {})
+        )
+
+    assert loss(far).item() == pytest.approx(loss(near).item(), rel=1e-9)
+
+
 @pytest.mark.parametrize("n", [2, 6])
 def test_one_class_only_is_disentangled(n):
     rows = rows_of(0, n, 3).requires_grad_()
