@@ -17,12 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.distance import (
-    as_real_rows,
-    inner_product_form,
-    middle,
-    wide_dtype,
-)
+from snnl_tutorial.loss.distance import inner_product_form, wide_dtype
 
 BLOCK = 512
 """Rows of a block: a tile of 512 x 512 floats is 1 MiB, what a core's cache holds."""
@@ -63,11 +58,10 @@ def tiled_losses(
         tensor([1.0986, 1.0986, 1.0986, 1.0986])
     """
     columns = embeddings if ref_embeddings is None else ref_embeddings
-    center = middle(as_real_rows(columns).to(wide_dtype(columns)))
-    rows, offsets, factor = inner_product_form(embeddings, distance, center)
+    rows, offsets, factor = inner_product_form(embeddings, distance, columns)
     refs, ref_offsets = None, None
     if ref_embeddings is not None:
-        refs, ref_offsets, _ = inner_product_form(ref_embeddings, distance, center)
+        refs, ref_offsets, _ = inner_product_form(ref_embeddings, distance, columns)
     classes, anchors = class_numbers(labels, ref_labels, ignore_index)
     largest = largest_distance(offsets, ref_offsets, distance)
     safe = is_safe(largest, temperature, rows.dtype)
@@ -101,7 +95,9 @@ def class_numbers(
     sorts, but never asks how many classes there are: that would stall a GPU.
     """
     both = (
-        labels.long() if ref_labels is None else torch.cat([labels, ref_labels]).long()
+        labels.long()
+        if ref_labels is None
+        else torch.cat([labels.long(), ref_labels.long()])
     )
     ordered, order = both.sort()
     steps = (ordered != ordered.roll(1)).long()
@@ -208,10 +204,9 @@ class Sums:
     """
 
     def __init__(self, bias: Tensor, safe: bool) -> None:
-        wide = torch.float32 if bias.device.type == "mps" else torch.float64
         start = 0.0 if safe else very_low(bias.dtype)
         self.largest = [torch.full_like(bias, start) for _ in range(2)]
-        self.totals = [torch.zeros_like(bias, dtype=wide) for _ in range(2)]
+        self.totals = [torch.zeros_like(bias, dtype=wide_dtype(bias)) for _ in range(2)]
 
     def add_safe(self, i: slice, j: slice | None, tile: Tensor, masks: Any) -> None:
         """Add a tile of exponentials to its rows and, if j is given, to its columns."""

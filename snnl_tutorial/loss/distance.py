@@ -125,7 +125,7 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
 
 
 def inner_product_form(
-    embeddings: Tensor, distance: str, center: Tensor | None = None
+    embeddings: Tensor, distance: str, around: Tensor | None = None
 ) -> tuple[Tensor, Tensor, float]:
     r"""What a named distance is made of, if it is not to be written down as a matrix.
 
@@ -134,7 +134,7 @@ def inner_product_form(
     Args:
         embeddings: (N, D) real floating or complex.
         distance: `"cosine"` or `"sqeuclidean"`.
-        center: (D or 2D,), subtracted from all rows if the distance does not see it:
+        around: (M, D), whose mean row is subtracted if the distance does not see it:
             large rows close together would lose their digits.
 
     Returns:
@@ -151,7 +151,8 @@ def inner_product_form(
         rows = normalize_rows(rows)
         return rows, torch.full_like(rows[:, 0], 0.5), 1.0
     rows = rows.to(wide_dtype(rows))
-    rows = rows if center is None else rows - center
+    if around is not None:
+        rows = rows - middle(as_real_rows(around).to(rows.dtype))
     return rows, rows.square().sum(dim=1), 2.0
 
 

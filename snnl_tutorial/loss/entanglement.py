@@ -130,7 +130,8 @@ def quick_losses(distances: Tensor) -> Callable[[Tensor], Callable[[float], floa
 
     The nearest distance of each row is taken out once, for all T. A row whose partners
     all underflow at some T is counted with the largest loss that a float can tell
-    (about 87 in float32) instead of its own, larger one; no minimum lies there.
+    (about 87 in float32) instead of its own, larger one. So a very low T may look
+    better in the search than it is; the value at the T that was found is exact.
     """
     itself = torch.eye(len(distances), dtype=torch.bool, device=distances.device)
     others = distances.masked_fill(itself, torch.inf)
