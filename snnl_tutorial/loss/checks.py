@@ -1,5 +1,6 @@
 """Bad input, named: the argument, what came, what is expected."""
 
+import cmath
 from collections.abc import Iterable
 
 import torch
@@ -23,9 +24,21 @@ def check_embeddings(embeddings: Tensor, name: str = "embeddings") -> None:
         raise ValueError(
             f"{name} must have shape (N, D) with D at least 1; got {shape}{hint}"
         )
-    if embeddings.device.type == "cpu" and not embeddings.isfinite().all():
-        bad = (~embeddings.isfinite()).any(dim=1).nonzero()[0].item()
-        raise ValueError(f"{name} must be finite; row {bad} has a NaN or an infinity")
+    if embeddings.device.type == "cpu":
+        check_finite(embeddings, name)
+
+
+def check_finite(embeddings: Tensor, name: str) -> None:
+    """Raise a ValueError that names the first row with a NaN or an infinity."""
+    # A sum takes a twentieth of the time, and any NaN or infinity shows in it.
+    half = embeddings.dtype in (torch.float16, torch.bfloat16)
+    total = embeddings.detach().sum(dtype=torch.float32 if half else None)
+    if cmath.isfinite(total.item()):
+        return
+    bad = (~embeddings.isfinite()).any(dim=1)
+    if bad.any():  # or else the sum was too large
+        row = bad.nonzero()[0].item()
+        raise ValueError(f"{name} must be finite; row {row} has a NaN or an infinity")
 
 
 def check_labels(labels: Tensor, embeddings: Tensor, name: str = "labels") -> None:

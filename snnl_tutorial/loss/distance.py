@@ -1,6 +1,7 @@
 """Pairwise distances: how far apart is every row from every other? (chapter 1)"""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,12 +51,28 @@ def normalize_rows(rows: Tensor) -> Tensor:
 
     Derived in chapter 1.
     """
-    # Scaling by the largest entry first keeps the squares from over- or underflowing.
-    largest = rows.detach().abs().amax(dim=1, keepdim=True)  # (N, 1)
-    zero = largest == 0
-    rows = rows / largest.masked_fill(zero, 1)
-    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return (rows / length.masked_fill(zero, 1)).masked_fill(zero, 0)
+    unit: Tensor = UnitRows.apply(rows)
+    return unit
+
+
+class UnitRows(torch.autograd.Function):
+    r"""`normalize_rows` with the gradient :math:`(g - u\,(g \cdot u)) / |x|`."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        # In float64, the squares of the largest and smallest floats are floats, too.
+        wide = wide_dtype(rows)
+        length = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=wide)
+        unit = rows / length.masked_fill_(length == 0, 1).to(rows.dtype)
+        ctx.save_for_backward(rows, unit)
+        return unit
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        rows, unit = ctx.saved_tensors
+        along = torch.linalg.vecdot(gradient, unit)[:, None]
+        length = torch.linalg.vecdot(rows, unit)[:, None]
+        return (gradient - unit * along) / length.masked_fill(length == 0, torch.inf)
 
 
 def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
@@ -125,35 +142,49 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
 
 
 def inner_product_form(
-    embeddings: Tensor, distance: str, around: Tensor | None = None
-) -> tuple[Tensor, Tensor, float]:
-    r"""What a named distance is made of, if it is not to be written down as a matrix.
+    embeddings: Tensor, ref_embeddings: Tensor | None, distance: str
+) -> tuple[Tensor, Tensor, float | None]:
+    r"""A named distance as a single inner product, for use without its matrix.
 
-    .. math:: d_{ij} = a_i + b_j - f\, x_i \cdot z_j
+    .. math:: l_i \cdot r_j = c_i - d_{ij}
+
+    where c_i is 1 for `"cosine"` and 0 for `"sqeuclidean"`, whose rows get two columns
+    more: (2x, -1, -a) and (z, b, 1), with their squared lengths a and b.
 
     Args:
         embeddings: (N, D) real floating or complex.
+        ref_embeddings: (M, D), or `None`: the embeddings themselves.
         distance: `"cosine"` or `"sqeuclidean"`.
-        around: (M, D), whose mean row is subtracted if the distance does not see it:
-            large rows close together would lose their digits.
 
     Returns:
-        The rows x (N, D or 2D), their offsets a (N,), and the factor f.
+        l and r, and a bound on the size of their products: `None` where to look for it
+        would stall a GPU.
 
     Example:
-        >>> rows, offsets, factor = inner_product_form(torch.eye(2), "sqeuclidean")
-        >>> offsets[0] + offsets[1] - factor * rows[0] @ rows[1]
-        tensor(2., dtype=torch.float64)
+        >>> left, right, bound = inner_product_form(torch.eye(2), None, "sqeuclidean")
+        >>> left @ right.T
+        tensor([[ 0., -2.],
+                [-2.,  0.]], dtype=torch.float64)
     """
     check_distance_name(distance)
-    rows = as_real_rows(embeddings)
+    both = [as_real_rows(embeddings)]
+    if ref_embeddings is not None:
+        both.append(as_real_rows(ref_embeddings))
     if distance == "cosine":
-        rows = normalize_rows(rows)
-        return rows, torch.full_like(rows[:, 0], 0.5), 1.0
-    rows = rows.to(wide_dtype(rows))
-    if around is not None:
-        rows = rows - middle(as_real_rows(around).to(rows.dtype))
-    return rows, rows.square().sum(dim=1), 2.0
+        both = [normalize_rows(rows) for rows in both]
+        return both[0], both[-1], 1.0
+    wide = wide_dtype(both[0])
+    center = middle(both[-1].to(wide))
+    both = [rows.to(wide) - center for rows in both]
+    left, right = both[0], both[-1]
+    a, b = (rows.square().sum(dim=1, keepdim=True) for rows in (left, right))
+    bound = None
+    if a.device.type == "cpu" and a.numel() and b.numel():
+        # |x - z|^2 <= 2 |x|^2 + 2 |z|^2
+        bound = 2 * float(a.detach().max() + b.detach().max())
+    ones = torch.ones_like
+    left = torch.cat([2 * left, -ones(a), -a], dim=1)
+    return left, torch.cat([right, b, ones(b)], dim=1), bound
 
 
 def middle(rows: Tensor) -> Tensor:

@@ -145,18 +145,31 @@ def test_a_learned_temperature_gets_its_gradient_across_tiles():
 
 def test_labels_too_large_for_a_float_stay_apart():
     labels = torch.tensor([2**62, 2**62 + 1, 2**62, 2**62 + 1, -100])
-    numbers, anchors = class_numbers(labels, None, -100)
-    assert numbers[0].tolist() == [1, 2, 1, 2, -1]
-    assert anchors.tolist() == [True, True, True, True, False]
+    numbers, same_numbers = class_numbers(labels, None, torch.zeros(()))
+    assert numbers.tolist() == same_numbers.tolist() == [1, 3, 1, 3, 0]
+    refs = torch.tensor([2**62 + 1, 5])
+    numbers, ref_numbers = class_numbers(labels, refs, torch.zeros(()))
+    assert (numbers[:, None] == ref_numbers).tolist() == [
+        [False, False],
+        [True, False],
+        [False, False],
+        [True, False],
+        [False, False],
+    ]
 
 
-def test_the_inner_product_form_is_the_distance():
-    for name in DISTANCES:
-        rows = rows_of(0, 8, 3, torch.complex64)
-        parts, offsets, factor = inner_product_form(rows, name)
-        table = offsets[:, None] + offsets - factor * parts @ parts.T
-        want = torch.from_numpy(oracle.distances(rows.numpy(), None, name))
-        assert torch.allclose(table.double(), want, atol=1e-6)
+@pytest.mark.parametrize("name", DISTANCES)
+@pytest.mark.parametrize("with_refs", [False, True])
+def test_the_inner_product_form_is_the_distance(name, with_refs):
+    rows = rows_of(0, 8, 3, torch.complex64)
+    refs = rows_of(1, 5, 3, torch.complex64) if with_refs else None
+    left, right, bound = inner_product_form(rows, refs, name)
+    others = None if refs is None else refs.numpy()
+    want = torch.from_numpy(oracle.distances(rows.numpy(), others, name))
+    products = left @ right.T
+    offset = 1 if name == "cosine" else 0
+    assert torch.allclose(offset - products.double(), want, atol=1e-6)
+    assert products.abs().max() <= bound + 1e-6
 
 
 def test_a_second_derivative_is_refused_but_for_a_callable():
