@@ -38,6 +38,7 @@ def tiled_losses(
     ref_labels: Tensor | None = None,
     ignore_index: int = -100,
     block_size: int | None = None,
+    own_column: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss of each row, and which rows are anchors; equal to the dense form.
 
@@ -51,6 +52,8 @@ def tiled_losses(
         ignore_index: likewise.
         block_size: rows of a block. `None` takes 512 on a CPU and 4096 elsewhere, and
             keeps the tiles for backward while they need less than 256 MiB.
+        own_column: if the rows stand among the references: from there on. A row is
+            not its own neighbor.
 
     Returns:
         (N,) losses, 0 at rows that are no anchors, and (N,) bool.
@@ -62,7 +65,8 @@ def tiled_losses(
 
     Derived in chapter 11.
     """
-    itself = ref_embeddings is None
+    if ref_embeddings is None:
+        own_column = 0
     left, right, reach = inner_product_form(embeddings, ref_embeddings, distance)
     safe = is_safe(reach, temperature, left.dtype)
     # Both sides get half of 1/T: so do their gradients, also where one serves for both.
@@ -73,13 +77,13 @@ def tiled_losses(
     left, right = left * scale, None if right is left else right * scale
     right = left if right is None else right
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
-    needed = left.element_size() * len(left) * len(right) // (2 if itself else 1)
+    mirrored = safe and ref_embeddings is None
+    needed = left.element_size() * len(left) * len(right) // (2 if mirrored else 1)
     keep = safe and block_size is None and needed <= KEPT_BYTES
     keep = keep and torch.is_grad_enabled()
-    classes = class_numbers(labels, ref_labels, left)
-    biases = biases_of(labels, ref_labels, ignore_index, left)
+    classes = class_numbers(labels, ref_labels, ignore_index, left)
     losses, anchors = TiledLosses.apply(
-        left, right, (*classes, *biases, itself, safe, block), keep
+        left, right, (*classes, own_column, safe, mirrored, block), keep
     )
     return losses, anchors
 
@@ -108,30 +112,37 @@ def very_low(dtype: torch.dtype) -> float:
 
 
 def class_numbers(
-    labels: Tensor, ref_labels: Tensor | None, like: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Labels of rows and columns as small numbers, in the dtype of `like`.
+    labels: Tensor, ref_labels: Tensor | None, ignore_index: int, like: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Labels of rows and columns as floats, and what unlabeled rows add to the logits.
 
-    A label can be any 64-bit integer, too large for a float; its place among the
-    sorted labels cannot. And equal floats are found faster than equal integers.
+    Equal floats are found faster than equal integers. A label too large for a float is
+    replaced by its place among the sorted labels.
+
+    Returns:
+        (N,) and (M,) numbers; (N,) and (M,) biases, very low where a row is unlabeled,
+        or None if none is. On a GPU, whose values cannot be looked at without waiting,
+        the labels are always sorted and the biases are always there.
     """
     both = labels.long()
     if ref_labels is not None:
         both = torch.cat([both, ref_labels.long()])
-    numbers = torch.searchsorted(both.sort().values, both).to(like.dtype)
-    return numbers[: len(labels)], numbers[0 if ref_labels is None else len(labels) :]
-
-
-def biases_of(
-    labels: Tensor, ref_labels: Tensor | None, ignore_index: int, like: Tensor
-) -> tuple[Tensor | None, Tensor | None]:
-    """Added to the logits: very low where a row is unlabeled. None if none is."""
-    both = [labels] if ref_labels is None else [labels, ref_labels]
-    unlabeled = [one.long() == ignore_index for one in both]
-    if like.device.type == "cpu" and not any(bool(one.any()) for one in unlabeled):
-        return None, None
-    biases = [one.to(like.dtype) * very_low(like.dtype) for one in unlabeled]
-    return biases[0], biases[-1]
+    low, high = -(2**62), 2**62
+    if both.device.type == "cpu" and len(both):
+        low, high = (bound.item() for bound in both.aminmax())
+    if -(2**24) < low and high < 2**24:  # float32 tells them apart
+        numbers = both.to(like.dtype)
+    else:
+        numbers = torch.searchsorted(both.sort().values, both).to(like.dtype)
+    biases = None
+    if low <= ignore_index <= high:
+        biases = (both == ignore_index).to(like.dtype) * very_low(like.dtype)
+    if ref_labels is None:
+        return numbers, numbers, biases, biases
+    lengths = [len(labels), len(ref_labels)]
+    if biases is None:
+        return *numbers.split(lengths), None, None
+    return *numbers.split(lengths), *biases.split(lengths)
 
 
 class Tiles(NamedTuple):
@@ -142,10 +153,12 @@ class Tiles(NamedTuple):
         right: (M, K); the logits are left @ right.T.
         left_class: (N,), a number for each class.
         right_class: (M,).
-        left_bias: (N,), see `biases_of`, or None.
+        left_bias: (N,), very low where a row is unlabeled, or None.
         right_bias: (M,) or None.
-        itself: the columns are the rows: the diagonal is left out.
+        own_column: of the first row, which is not its own neighbor, or None.
         safe: exp of a logit neither over- nor underflows.
+        mirrored: the columns are the rows, and a tile serves both. (Not if it is not
+            safe: their largest logits would differ.)
         block: rows and columns of a tile.
     """
 
@@ -155,14 +168,10 @@ class Tiles(NamedTuple):
     right_class: Tensor
     left_bias: Tensor | None
     right_bias: Tensor | None
-    itself: bool
+    own_column: int | None
     safe: bool
+    mirrored: bool
     block: int
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether a tile serves its columns, too. (Their maxima would differ.)"""
-        return self.itself and self.safe
 
     def places(self) -> Iterator[tuple[slice, slice]]:
         """Rows and columns of each tile; none below the diagonal if mirrored."""
@@ -171,81 +180,74 @@ class Tiles(NamedTuple):
                 yield slice(i, i + self.block), slice(j, j + self.block)
 
     def logits(self, i: slice, j: slice) -> Tensor:
-        """One tile; very low on the diagonal and at unlabeled rows."""
+        """One tile; very low for a row with itself and at unlabeled rows."""
         tile = self.left[i] @ self.right[j].T
         if self.left_bias is not None and self.right_bias is not None:
             tile += self.left_bias[i, None]
             tile += self.right_bias[j]
-        if self.itself and i == j:
-            tile.fill_diagonal_(very_low(tile.dtype))
+        if self.own_column is not None:
+            own = i.start + self.own_column - j.start  # may lie beyond this tile
+            tile.diagonal(own).fill_(very_low(tile.dtype))
         return tile
 
-    def scratch(self) -> list[Tensor]:
-        """Room for three tiles: new memory for each step's would cost more."""
+    def scratch(self) -> Tensor:
+        """Room for two tiles: new memory at every step would cost more."""
         rows, columns = (
             min(self.block, len(self.left)),
             min(self.block, len(self.right)),
         )
-        return [self.left.new_empty(rows, columns) for _ in range(3)]
+        return self.left.new_empty(2, rows, columns)
 
-    def masks(self, i: slice, j: slice, scratch: list[Tensor]) -> list[Tensor]:
-        """1.0 where classes are equal, 1.0 where they differ, and room for a tile.
+    def masks(self, i: slice, j: slice, scratch: Tensor) -> Tensor:
+        """(2, rows, columns): 1.0 for partners, and 1.0 for others.
 
         Floats: a product with them takes a tenth of a product with booleans.
         """
         mine, theirs = self.left_class[i, None], self.right_class[j]
-        rows, columns = len(mine), len(theirs)
-        if scratch[0].shape != (rows, columns):  # at the border
-            scratch = [space[:rows, :columns] for space in scratch]
-        same, other, room = scratch
-        torch.eq(mine, theirs, out=same)
-        torch.ne(mine, theirs, out=other)
-        return scratch
+        masks = scratch[:, : len(mine), : len(theirs)]
+        torch.eq(mine, theirs, out=masks[0])
+        torch.ne(mine, theirs, out=masks[1])
+        return masks
 
 
 class Slopes(NamedTuple):
     """What backward needs of each row: the gradient of its loss in its logits.
 
-    That in a partner's logit s is -pull exp(s - own_shift), that in another's is
-    push exp(s - every_shift).
+    That in a partner's logit s is -odds push exp(s - shift[0]), that in another's is
+    push exp(s - shift[1]).
 
     Attributes:
-        pull: (N,).
+        odds: (N,).
         push: (N,).
-        own_shift: (N,); None stands for zeros.
-        every_shift: (N,) or None.
+        shifts: (2, N); None stands for zeros.
     """
 
-    pull: Tensor
+    odds: Tensor
     push: Tensor
-    own_shift: Tensor | None = None
-    every_shift: Tensor | None = None
+    shifts: Tensor | None = None
 
 
 def plain_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, Slopes, list[Tensor]]:
     r"""Losses, anchors, slopes, and the tiles of exponentials if they are to be kept.
 
-    The gradient of log(1 + O/S) in a partner's logit s is -(O/Z) exp(s) / S, in
+    The gradient of log(1 + O/S) in a partner's logit s is -(O/S) exp(s) / Z, in
     another's exp(s) / Z, where Z = S + O: nowhere are nearly equal numbers subtracted.
     """
-    own, other = tiles.left.new_zeros(2, len(tiles.left))  # S and O
+    sums = tiles.left.new_zeros(2, len(tiles.left))  # S and O
     scratch, kept = tiles.scratch(), []
     for i, j in tiles.places():
-        weights = tiles.logits(i, j).exp_()
-        partners, others, _ = tiles.masks(i, j, scratch)
-        partners *= weights
-        others *= weights
-        own[i].add_(partners.sum(dim=1))
-        other[i].add_(others.sum(dim=1))
+        tile = tiles.logits(i, j).exp_()
+        pairs = tiles.masks(i, j, scratch).mul_(tile)  # (2, rows, columns)
+        sums[:, i].add_(pairs.sum(dim=2))
         if tiles.mirrored and i != j:
-            own[j].add_(partners.sum(dim=0))
-            other[j].add_(others.sum(dim=0))
+            sums[:, j].add_(pairs.sum(dim=1))
         if keep:
-            kept.append(weights)
+            kept.append(tile)
+    own, other = sums
     alone = own == 0
     own.masked_fill_(alone, torch.inf)  # then the rest of such a row is 0
-    odds, push = other / own, (own + other).reciprocal()
-    return odds.log1p(), ~alone, Slopes(odds * push, push), kept
+    odds = other / own
+    return odds.log1p(), ~alone, Slopes(odds, (own + other).reciprocal()), kept
 
 
 def guarded_sums(tiles: Tiles) -> tuple[Tensor, Tensor, Slopes]:
@@ -254,20 +256,18 @@ def guarded_sums(tiles: Tiles) -> tuple[Tensor, Tensor, Slopes]:
     largest = tiles.left.new_full((2, len(tiles.left)), lowest)
     totals, scratch = torch.zeros_like(largest), tiles.scratch()
     for i, j in tiles.places():
-        logits = tiles.logits(i, j)
-        for kind, mask in enumerate(tiles.masks(i, j, scratch)[:2]):
-            seen = mask.sub_(1).mul_(-lowest).add_(logits)  # very low where mask was 0
-            new = torch.maximum(largest[kind, i], seen.amax(dim=1))
-            totals[kind, i] *= (largest[kind, i] - new).exp()
-            totals[kind, i] += seen.sub_(new[:, None]).exp_().sum(dim=1)
-            largest[kind, i] = new
+        # very low where the mask was 0
+        seen = tiles.masks(i, j, scratch).sub_(1).mul_(-lowest).add_(tiles.logits(i, j))
+        new = torch.maximum(largest[:, i], seen.amax(dim=2))
+        totals[:, i] *= (largest[:, i] - new).exp()
+        totals[:, i] += seen.sub_(new[:, :, None]).exp_().sum(dim=2)
+        largest[:, i] = new
     anchors = largest[0] > lowest / 2
     own, other = (largest + totals.log()).clamp(min=lowest)
     odds = other - own
     losses = torch.logaddexp(odds, torch.zeros_like(odds)).where(anchors, 0)
-    push = anchors.to(odds.dtype)
-    slopes = Slopes(push * odds.sigmoid(), push, own, torch.logaddexp(own, other))
-    return losses, anchors, slopes
+    shifts = torch.stack([own, torch.logaddexp(own, other)])
+    return losses, anchors, Slopes(odds.sigmoid(), anchors.to(odds.dtype), shifts)
 
 
 class TiledLosses(torch.autograd.Function):
@@ -304,30 +304,32 @@ def gradients(
     tiles: Tiles, slopes: Slopes, weights: Tensor, kept: list[Tensor], both: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Of the weighted sum of the losses: in left, and in right if both are wanted."""
-    pull, push = weights * slopes.pull, weights * slopes.push  # (N,)
+    push = weights * slopes.push
+    forces = torch.stack([-slopes.odds * push, push])  # (2, N)
     left = torch.zeros_like(tiles.left)
     right = torch.zeros_like(tiles.right) if both else None
-    scratch = tiles.scratch()
+    scratch, room = tiles.scratch(), tiles.scratch()
     for number, (i, j) in enumerate(tiles.places()):
-        partners, others, room = tiles.masks(i, j, scratch)
+        pairs = tiles.masks(i, j, scratch)
         if kept:
-            weights = kept[number]
+            tile = kept[number]
+        elif slopes.shifts is None:
+            tile = tiles.logits(i, j).exp_()
         else:
-            weights = tiles.logits(i, j)
-            if slopes.own_shift is not None and slopes.every_shift is not None:
-                weights -= torch.mul(partners, slopes.own_shift[i, None], out=room)
-                weights -= torch.mul(others, slopes.every_shift[i, None], out=room)
-            weights.exp_()
-        if tiles.mirrored:  # the force of i on j and that of j on i
-            partners *= torch.add(pull[i, None], pull[j], out=room)
-            others *= torch.add(push[i, None], push[j], out=room)
-        else:
-            partners *= pull[i, None]
-            others *= push[i, None]
-        forces = others.sub_(partners).mul_(weights)
-        left[i].addmm_(forces, tiles.right[j])
+            shifts = (pairs * slopes.shifts[:, i, None]).sum(dim=0)
+            tile = tiles.logits(i, j).sub_(shifts).exp_()
+        force = forces[:, i, None]
+        if tiles.mirrored:  # that of i on j and that of j on i
+            force = torch.add(
+                force,
+                forces[:, None, j],
+                out=room[:, : pairs.shape[1], : pairs.shape[2]],
+            )
+        pairs *= force
+        force = pairs[0].add_(pairs[1]).mul_(tile)
+        left[i].addmm_(force, tiles.right[j])
         if tiles.mirrored and i != j:
-            left[j].addmm_(forces.T, tiles.right[i])
+            left[j].addmm_(force.T, tiles.right[i])
         if right is not None:
-            right[j].addmm_(forces.T, tiles.left[i])
+            right[j].addmm_(force.T, tiles.left[i])
     return left, right

@@ -104,6 +104,6 @@ def check_integer(value: int, name: str, least: int | None = None) -> None:
 
 def check_choice(value: str, choices: Iterable[str], name: str) -> None:
     """Raise unless the value is one of the choices."""
-    names = [repr(choice) for choice in choices]
-    if not isinstance(value, str) or repr(value) not in names:
-        raise ValueError(f"{name} must be {' or '.join(names)}; got {value!r}")
+    if not isinstance(value, str) or value not in choices:
+        names = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be {names}; got {value!r}")

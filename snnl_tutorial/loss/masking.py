@@ -64,7 +64,10 @@ class NeighborMasks(NamedTuple):
 
 
 def neighbor_masks(
-    labels: Tensor, ref_labels: Tensor | None = None, ignore_index: int = -100
+    labels: Tensor,
+    ref_labels: Tensor | None = None,
+    ignore_index: int = -100,
+    own_column: int | None = None,
 ) -> NeighborMasks:
     """Candidates, partners and anchors of a batch.
 
@@ -74,6 +77,8 @@ def neighbor_masks(
             no diagonal is removed.
         ignore_index: the label of unlabeled rows. They pick nobody and nobody picks
             them.
+        own_column: if the rows stand among the references: from there on. A row is
+            not its own candidate.
 
     Returns:
         A `NeighborMasks` tuple.
@@ -93,6 +98,8 @@ def neighbor_masks(
     labeled = (labels != ignore_index)[:, None] & (others != ignore_index)  # (N, M)
     if ref_labels is None:
         labeled = labeled & other_rows(len(labels), labels.device)
+    elif own_column is not None:
+        labeled.diagonal(own_column)[: len(labels)].fill_(False)
     partners = labeled & same_class(labels, others)
     return NeighborMasks(labeled, partners, partners.any(dim=1))
 

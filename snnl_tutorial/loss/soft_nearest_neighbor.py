@@ -131,27 +131,48 @@ def soft_nearest_neighbor_loss(
     check_choice(singletons, ("exclude", "raise"), "singletons")
     check_choice(reduction, ("mean", "sum", "none"), "reduction")
     check_integer(ignore_index, "ignore_index")
-
     check_block_size(block_size, distance)
-
-    if isinstance(distance, str):
-        losses, anchors = tiled_losses(
-            *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
-            *(ignore_index, block_size),
-        )
-    else:
-        distances = pairwise_distance(embeddings, ref_embeddings, distance)  # (N, M)
-        masks = neighbor_masks(labels, ref_labels, ignore_index)
-        losses = anchor_losses(sampling_logits(distances, temperature), masks)
-        anchors = masks.anchors
+    losses, anchors = row_losses(
+        *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
+        *(ignore_index, block_size),
+    )
     if singletons == "raise":
         raise_for_singletons(labels, anchors, ignore_index)
-    if embeddings.dtype not in (torch.float64, torch.complex128):
-        losses = losses.float()  # squared Euclidean distances are float64
     if reduction == "none":
         return losses
     total = losses.sum()
     return total if reduction == "sum" else total / anchors.sum().clamp(min=1)
+
+
+def row_losses(
+    embeddings: Tensor,
+    labels: Tensor,
+    temperature: float | Tensor,
+    distance: Distance,
+    ref_embeddings: Tensor | None = None,
+    ref_labels: Tensor | None = None,
+    ignore_index: int = -100,
+    block_size: int | None = None,
+    own_column: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Loss of each row and whether it is an anchor, (N,) each; arguments not checked.
+
+    See `soft_nearest_neighbor_loss`. With `own_column`, the rows stand among the
+    references, from that column on, and a row is not its own neighbor.
+    """
+    if isinstance(distance, str):
+        losses, anchors = tiled_losses(
+            *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
+            *(ignore_index, block_size, own_column),
+        )
+    else:
+        distances = pairwise_distance(embeddings, ref_embeddings, distance)  # (N, M)
+        masks = neighbor_masks(labels, ref_labels, ignore_index, own_column)
+        losses = anchor_losses(sampling_logits(distances, temperature), masks)
+        anchors = masks.anchors
+    if embeddings.dtype not in (torch.float64, torch.complex128):
+        losses = losses.float()  # squared Euclidean distances are float64
+    return losses, anchors
 
 
 def check_block_size(block_size: int | None, distance: Distance) -> None:

@@ -16,7 +16,7 @@ from snnl_tutorial.loss.distance import (
 )
 from snnl_tutorial.loss.masking import neighbor_masks
 from snnl_tutorial.loss.sampling import sampling_logits
-from snnl_tutorial.loss.soft_nearest_neighbor import anchor_losses
+from snnl_tutorial.loss.soft_nearest_neighbor import anchor_losses, row_losses
 from tests import oracle
 from tests.loss.test_distance import rows_of
 from tests.loss.test_soft_nearest_neighbor import labels_of
@@ -143,19 +143,43 @@ def test_a_learned_temperature_gets_its_gradient_across_tiles():
     assert slopes[0] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5)
 
 
+@pytest.mark.parametrize("distance", [*DISTANCES, torch.cdist])
+@pytest.mark.parametrize("temperature", [0.01, 1.0])
+@pytest.mark.parametrize("block", [None, 4, 7])
+def test_rows_among_their_references_are_not_their_own_neighbors(
+    distance, temperature, block
+):
+    rows = rows_of(0, 20, 3, torch.float64).requires_grad_()
+    labels = labels_of(0, 20, ignored=True)
+    block = None if callable(distance) else block
+    weights = rows_of(1, 20, 1, torch.float64)[:, 0]
+
+    def losses(first, last):
+        return row_losses(
+            *(rows[first:last], labels[first:last], temperature, distance),
+            *(rows, labels, -100, block, first),
+        )
+
+    parts = [losses(0, 6), losses(6, 15), losses(15, 20)]
+    got, anchors = (torch.cat(part) for part in zip(*parts, strict=True))
+    want, want_anchors = row_losses(rows, labels, temperature, distance)
+    assert torch.equal(anchors, want_anchors)
+    assert torch.allclose(got, want, rtol=1e-9, atol=1e-12)
+    (gradient,) = torch.autograd.grad(weights @ got, rows)
+    (expected,) = torch.autograd.grad(weights @ want, rows)
+    assert torch.allclose(gradient, expected, rtol=1e-7, atol=1e-9 / temperature)
+
+
 def test_labels_too_large_for_a_float_stay_apart():
     labels = torch.tensor([2**62, 2**62 + 1, 2**62, 2**62 + 1, -100])
-    numbers, same_numbers = class_numbers(labels, None, torch.zeros(()))
+    numbers, same_numbers, biases, _ = class_numbers(labels, None, -100, torch.ones(1))
     assert numbers.tolist() == same_numbers.tolist() == [1, 3, 1, 3, 0]
+    assert biases.exp().tolist() == [1, 1, 1, 1, 0]
     refs = torch.tensor([2**62 + 1, 5])
-    numbers, ref_numbers = class_numbers(labels, refs, torch.zeros(()))
-    assert (numbers[:, None] == ref_numbers).tolist() == [
-        [False, False],
-        [True, False],
-        [False, False],
-        [True, False],
-        [False, False],
-    ]
+    numbers, ref_numbers, _, biases = class_numbers(labels, refs, -100, torch.ones(1))
+    equal = numbers[:, None] == ref_numbers
+    assert equal.nonzero().tolist() == [[1, 0], [3, 0]]
+    assert biases.exp().tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("name", DISTANCES)
