@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.distance import inner_product_form
+from snnl_tutorial.loss.distance import full_precision, inner_product_form
 
 BLOCK = 512
 """Rows of a block: a tile of 512 x 512 floats is 1 MiB, what a core's cache holds."""
@@ -130,7 +130,7 @@ def class_numbers(
     low, high = -(2**62), 2**62
     if both.device.type == "cpu" and len(both):
         low, high = (bound.item() for bound in both.aminmax())
-    if -(2**24) < low and high < 2**24:  # float32 tells them apart
+    if low > -(2**24) and high < 2**24:  # float32 tells them apart
         numbers = both.to(like.dtype)
     else:
         numbers = torch.searchsorted(both.sort().values, both).to(like.dtype)
@@ -190,16 +190,16 @@ class Tiles(NamedTuple):
             tile.diagonal(own).fill_(very_low(tile.dtype))
         return tile
 
-    def scratch(self) -> Tensor:
-        """Room for two tiles: new memory at every step would cost more."""
+    def scratch(self, tiles: int) -> Tensor:
+        """Room for so many tiles: new memory at every step would cost more."""
         rows, columns = (
             min(self.block, len(self.left)),
             min(self.block, len(self.right)),
         )
-        return self.left.new_empty(2, rows, columns)
+        return self.left.new_empty(tiles, rows, columns)
 
     def masks(self, i: slice, j: slice, scratch: Tensor) -> Tensor:
-        """(2, rows, columns): 1.0 for partners, and 1.0 for others.
+        """Writes 1.0 for partners, then 1.0 for others, into the first two tiles.
 
         Floats: a product with them takes a tenth of a product with booleans.
         """
@@ -234,7 +234,7 @@ def plain_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, Slopes, list[T
     another's exp(s) / Z, where Z = S + O: nowhere are nearly equal numbers subtracted.
     """
     sums = tiles.left.new_zeros(2, len(tiles.left))  # S and O
-    scratch, kept = tiles.scratch(), []
+    scratch, kept = tiles.scratch(2), []
     for i, j in tiles.places():
         tile = tiles.logits(i, j).exp_()
         pairs = tiles.masks(i, j, scratch).mul_(tile)  # (2, rows, columns)
@@ -254,7 +254,7 @@ def guarded_sums(tiles: Tiles) -> tuple[Tensor, Tensor, Slopes]:
     """The same in logarithms: exp is taken of differences to the largest logit."""
     lowest = very_low(tiles.left.dtype)
     largest = tiles.left.new_full((2, len(tiles.left)), lowest)
-    totals, scratch = torch.zeros_like(largest), tiles.scratch()
+    totals, scratch = torch.zeros_like(largest), tiles.scratch(2)
     for i, j in tiles.places():
         # very low where the mask was 0
         seen = tiles.masks(i, j, scratch).sub_(1).mul_(-lowest).add_(tiles.logits(i, j))
@@ -279,7 +279,7 @@ class TiledLosses(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         tiles = ctx.tiles = Tiles(left, right, *layout)
         ctx.kept = []
-        with torch.autocast(left.device.type, enabled=False):
+        with full_precision(left):
             if tiles.safe:
                 losses, anchors, ctx.slopes, ctx.kept = plain_sums(tiles, keep)
             else:
@@ -295,7 +295,7 @@ class TiledLosses(torch.autograd.Function):
                 "such as distance=cosine_distance, and autograd finds one"
             )
         wanted = ctx.needs_input_grad[1] and not ctx.tiles.mirrored
-        with torch.autocast(weights.device.type, enabled=False):
+        with full_precision(weights):
             left, right = gradients(ctx.tiles, ctx.slopes, weights, ctx.kept, wanted)
         return left, right, None, None
 
@@ -305,28 +305,27 @@ def gradients(
 ) -> tuple[Tensor, Tensor | None]:
     """Of the weighted sum of the losses: in left, and in right if both are wanted."""
     push = weights * slopes.push
-    forces = torch.stack([-slopes.odds * push, push])  # (2, N)
+    pull = slopes.odds * push
     left = torch.zeros_like(tiles.left)
     right = torch.zeros_like(tiles.right) if both else None
-    scratch, room = tiles.scratch(), tiles.scratch()
+    scratch = tiles.scratch(3)
     for number, (i, j) in enumerate(tiles.places()):
-        pairs = tiles.masks(i, j, scratch)
+        partners, others, room = tiles.masks(i, j, scratch)
         if kept:
             tile = kept[number]
-        elif slopes.shifts is None:
-            tile = tiles.logits(i, j).exp_()
         else:
-            shifts = (pairs * slopes.shifts[:, i, None]).sum(dim=0)
-            tile = tiles.logits(i, j).sub_(shifts).exp_()
-        force = forces[:, i, None]
-        if tiles.mirrored:  # that of i on j and that of j on i
-            force = torch.add(
-                force,
-                forces[:, None, j],
-                out=room[:, : pairs.shape[1], : pairs.shape[2]],
-            )
-        pairs *= force
-        force = pairs[0].add_(pairs[1]).mul_(tile)
+            tile = tiles.logits(i, j)
+            if slopes.shifts is not None:
+                tile -= torch.mul(partners, slopes.shifts[0, i, None], out=room)
+                tile -= torch.mul(others, slopes.shifts[1, i, None], out=room)
+            tile.exp_()
+        if tiles.mirrored:  # the force of i on j and that of j on i
+            partners *= torch.add(pull[i, None], pull[j], out=room)
+            others *= torch.add(push[i, None], push[j], out=room)
+        else:
+            partners *= pull[i, None]
+            others *= push[i, None]
+        force = others.sub_(partners).mul_(tile)
         left[i].addmm_(force, tiles.right[j])
         if tiles.mirrored and i != j:
             left[j].addmm_(force.T, tiles.right[i])

@@ -1,6 +1,7 @@
 """Pairwise distances: how far apart is every row from every other? (chapter 1)"""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -51,28 +52,24 @@ def normalize_rows(rows: Tensor) -> Tensor:
 
     Derived in chapter 1.
     """
-    unit: Tensor = UnitRows.apply(rows)
-    return unit
+    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)  # (N, 1)
+    if squares_are_safe(length):
+        return rows / length
+    largest = rows.detach().abs().amax(dim=1, keepdim=True)
+    rows = rows / largest.masked_fill(largest == 0, 1)
+    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows / length.masked_fill(length == 0, torch.inf)
 
 
-class UnitRows(torch.autograd.Function):
-    r"""`normalize_rows` with the gradient :math:`(g - u\,(g \cdot u)) / |x|`."""
+def squares_are_safe(length: Tensor) -> bool:
+    """Whether no row is zero, and no square can have over- or underflowed.
 
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        # In float64, the squares of the largest and smallest floats are floats, too.
-        wide = wide_dtype(rows)
-        length = torch.linalg.vector_norm(rows, dim=1, keepdim=True, dtype=wide)
-        unit = rows / length.masked_fill_(length == 0, 1).to(rows.dtype)
-        ctx.save_for_backward(rows, unit)
-        return unit
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        rows, unit = ctx.saved_tensors
-        along = torch.linalg.vecdot(gradient, unit)[:, None]
-        length = torch.linalg.vecdot(rows, unit)[:, None]
-        return (gradient - unit * along) / length.masked_fill(length == 0, torch.inf)
+    On a GPU the answer is no: to look would make the program wait.
+    """
+    if length.device.type != "cpu" or len(length) == 0:
+        return False
+    shortest, longest = (bound.item() for bound in length.detach().aminmax())
+    return shortest > 1e-15 and longest < 1e15
 
 
 def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
@@ -101,7 +98,8 @@ def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
     """
     rows = normalize_rows(as_real_rows(rows))
     others = rows if others is None else normalize_rows(as_real_rows(others))
-    distances = 1 - full_precision_product(rows, others)  # (N, M)
+    with full_precision(rows):
+        distances = 1 - rows @ others.T  # (N, M)
     # Rounding can leave [0, 2] by 1e-7. That is the value's fault, not the
     # gradient's: clamp the first and let the second pass.
     return distances + (distances.clamp(0, 2) - distances).detach()
@@ -137,7 +135,8 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
     center = middle(others)  # distances do not see a shift, but rounding does
     rows, others = rows - center, others - center
     squares = rows.square().sum(1)[:, None] + others.square().sum(1)  # (N, M)
-    distances = squares - 2 * full_precision_product(rows, others)
+    with full_precision(rows):
+        distances = squares - 2 * rows @ others.T
     return distances + (distances.clamp(min=0) - distances).detach()
 
 
@@ -197,14 +196,16 @@ def wide_dtype(rows: Tensor) -> torch.dtype:
     return torch.float32 if rows.device.type == "mps" else torch.float64
 
 
-def full_precision_product(rows: Tensor, others: Tensor) -> Tensor:
-    """Inner products of all pairs, (N, D), (M, D) -> (N, M), also under autocast.
+def full_precision(like: Tensor) -> AbstractContextManager[Any]:
+    """A block in which products keep their precision, also under autocast.
 
-    Autocast would round the product to half precision, and a distance of 0.001
-    would be gone.
+    Autocast would round a product to half precision, and a distance of 0.001 would be
+    gone.
     """
-    with torch.autocast(rows.device.type, enabled=False):
-        return rows @ others.T
+    device = like.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 def published_cosine_distance(rows: Tensor) -> Tensor:
