@@ -74,8 +74,9 @@ def tiled_losses(
         scale = temperature.to(left).rsqrt()
     else:
         scale = float(temperature) ** -0.5
-    left, right = left * scale, None if right is left else right * scale
-    right = left if right is None else right
+    same = right is left
+    left = left * scale
+    right = left if same else right * scale
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None
     needed = left.element_size() * len(left) * len(right) // (2 if mirrored else 1)
@@ -129,7 +130,7 @@ def class_numbers(
         both = torch.cat([both, ref_labels.long()])
     low, high = -(2**62), 2**62
     if both.device.type == "cpu" and len(both):
-        low, high = (bound.item() for bound in both.aminmax())
+        low, high = (int(bound) for bound in both.aminmax())
     if low > -(2**24) and high < 2**24:  # float32 tells them apart
         numbers = both.to(like.dtype)
     else:

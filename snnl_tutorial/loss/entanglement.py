@@ -1,18 +1,23 @@
 """Entanglement: the loss as a measure, with its temperature and chance level."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from snnl_tutorial.loss.checks import check_embeddings, check_integer, check_labels
-from snnl_tutorial.loss.distance import Distance, pairwise_distance
-from snnl_tutorial.loss.masking import neighbor_masks
-from snnl_tutorial.loss.sampling import sampling_logits
-from snnl_tutorial.loss.soft_nearest_neighbor import anchor_losses
+from snnl_tutorial.loss.distance import (
+    Distance,
+    inner_product_form,
+    pairwise_distance,
+)
+from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
 from snnl_tutorial.loss.temperature import check_temperature
+
+STRIP = 2**20
+"""Distances of a strip: 4 or 8 MiB, which stay near the processor."""
 
 
 class Entanglement(NamedTuple):
@@ -85,31 +90,33 @@ def entanglement(
     labeled = labels != ignore_index
     embeddings = embeddings[labeled]
     _, labels = labels[labeled].unique(return_inverse=True)  # now none is -100
-    if not neighbor_masks(labels).anchors.any():
+    if not (torch.bincount(labels) > 1).any():
         raise ValueError("labels must have two rows of one class; got none")
-    distances = pairwise_distance(embeddings, distance=distance)  # (N, N)
     generator = torch.Generator().manual_seed(seed)
     shuffled = [
         labels[shuffle(len(labels), generator).to(labels.device)]
         for _ in range(permutations)
     ]
-    if temperature is None:
-        scale = float(distances.mean())
-        if not (math.isfinite(scale) and scale >= 0):
-            raise ValueError(
-                f"distance must be finite and not negative; mean is {scale}"
+
+    def exact(labels: Tensor, temperature: float) -> float:
+        return float(
+            soft_nearest_neighbor_loss(
+                embeddings, labels, temperature=temperature, distance=distance
             )
-        scale = scale or 1.0
-        search = quick_losses(distances)
-        _, temperature = minimize_over_temperature(search(labels), scale)
-        chances = [
-            minimize_over_temperature(search(order), scale, zooms=0)[0]
-            for order in shuffled
-        ]
-    else:
+        )
+
+    if temperature is not None:
         temperature = float(temperature)
-        chances = [exact_loss(distances, order, temperature) for order in shuffled]
-    value = exact_loss(distances, labels, temperature)
+        chances = [exact(order, temperature) for order in shuffled]
+    else:
+        strips = distance_strips(embeddings, distance)
+        scale = typical_distance(strips)
+        by_chance = quick_losses(strips, shuffled, temperature_grid(scale))
+        chances = by_chance.amin(dim=1).tolist()
+        _, temperature = minimize_over_temperature(
+            lambda grid: quick_losses(strips, [labels], grid)[0].tolist(), scale
+        )
+    value = exact(labels, temperature)
     return Entanglement(value, temperature, sum(chances) / permutations)
 
 
@@ -118,71 +125,121 @@ def shuffle(rows: int, generator: torch.Generator) -> Tensor:
     return torch.randperm(rows, generator=generator, device="cpu")
 
 
-def exact_loss(distances: Tensor, labels: Tensor, temperature: float) -> float:
-    """The mean loss over the anchors of one batch."""
-    masks = neighbor_masks(labels)
-    losses = anchor_losses(sampling_logits(distances, temperature), masks)
-    return float(losses.sum() / masks.anchors.sum())
+class Strips(NamedTuple):
+    """The distance matrix, some rows at a time: it is never whole.
 
-
-def quick_losses(distances: Tensor) -> Callable[[Tensor], Callable[[float], float]]:
-    """The loss as a function of labels, then of T: faster, to search with.
-
-    The nearest distance of each row is taken out once, for all T. A row whose partners
-    all underflow at some T is counted with the largest loss that a float can tell
-    (about 87 in float32) instead of its own, larger one. So a very low T may look
-    better in the search than it is; the value at the T that was found is exact.
+    Attributes:
+        starts: the first row of each strip.
+        of: a strip's first row -> its (rows, N) distances.
+        noise: distances this small may be rounding alone.
     """
-    itself = torch.eye(len(distances), dtype=torch.bool, device=distances.device)
-    others = distances.masked_fill(itself, torch.inf)
-    gaps = others - others.amin(dim=1, keepdim=True)  # (N, N), 0 at the nearest row
-    smallest = torch.finfo(gaps.dtype).tiny
-    weights, own = (
-        torch.empty_like(gaps),
-        torch.empty_like(gaps),
-    )  # used again and again
 
-    def of_labels(labels: Tensor) -> Callable[[float], float]:
-        masks = neighbor_masks(labels)
-        partners = masks.partners.to(gaps.dtype)  # floats multiply faster than bools
+    starts: range
+    of: Callable[[int], Tensor]
+    noise: float
 
-        def of_temperature(temperature: float) -> float:
+
+def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
+    """Strips of about a million distances: few enough for a processor's cache."""
+    rows = max(1, STRIP // len(embeddings))
+    starts = range(0, len(embeddings), rows)
+    if not isinstance(distance, str):
+
+        def strip(first: int) -> Tensor:
+            some = embeddings[first : first + rows]
+            return pairwise_distance(some, embeddings, distance)
+
+        return Strips(starts, strip, 0.0)
+    left, right, _ = inner_product_form(embeddings, None, distance)
+    offset, largest = 1.0, 2.0
+    if distance == "sqeuclidean":  # see there: a column holds the squared lengths
+        offset, largest = 0.0, 4 * float(right[:, -2].max())
+    noise = 4 * torch.finfo(left.dtype).eps * largest
+    return Strips(starts, lambda i: offset - left[i : i + rows] @ right.T, noise)
+
+
+def typical_distance(strips: Strips) -> float:
+    """The mean over some strips, spread over the matrix; 1 if all rows are equal."""
+    total, number = 0.0, 0
+    for first in strips.starts[:: max(1, len(strips.starts) // 8)]:
+        strip = strips.of(first)
+        total, number = total + float(strip.sum()), number + strip.numel()
+    scale = total / number
+    if not (math.isfinite(scale) and scale >= -strips.noise):
+        raise ValueError(f"distance must be finite and not negative; mean is {scale}")
+    return scale if scale > strips.noise else 1.0
+
+
+def quick_losses(
+    strips: Strips, labelings: list[Tensor], temperatures: list[float]
+) -> Tensor:
+    """The loss for each labeling and temperature, in one pass over the matrix.
+
+    A row whose partners all underflow at some T is counted with the largest loss that
+    a float can tell (about 87 in float32) instead of its own, larger one. So a very low
+    T may look better in the search than it is; the value at the T that was found is
+    exact.
+
+    Args:
+        strips: of N rows.
+        labelings: L times (N,), classes numbered from 0, none unlabeled.
+        temperatures: K.
+
+    Returns:
+        (L, K) float64.
+    """
+    counts = [torch.bincount(labels) for labels in labelings]
+    totals = torch.zeros(len(labelings), len(temperatures), dtype=torch.float64)
+    for first in strips.starts:
+        distances = strips.of(first)
+        distances.diagonal(first).fill_(torch.inf)
+        rows = slice(first, first + len(distances))
+        gaps = distances - distances.amin(dim=1, keepdim=True)  # 0 at the nearest row
+        smallest = torch.finfo(gaps.dtype).tiny
+        weights, own = torch.empty_like(gaps), torch.empty_like(gaps)  # used often
+        masks = [(labels[rows, None] == labels).to(gaps) for labels in labelings]
+        for k, temperature in enumerate(temperatures):
             torch.div(gaps, -temperature, out=weights).exp_()
-            torch.mul(weights, partners, out=own)
-            losses = weights.sum(dim=1).log() - own.sum(dim=1).clamp(min=smallest).log()
-            return float(losses[masks.anchors].mean())
+            every = weights.sum(dim=1).log()
+            for number, (mask, labels) in enumerate(zip(masks, labelings, strict=True)):
+                partners = torch.mul(weights, mask, out=own).sum(dim=1)
+                losses = every - partners.clamp(min=smallest).log()
+                anchors = counts[number][labels[rows]] > 1
+                totals[number, k] += float(losses[anchors].double().sum())
+    return totals / torch.tensor([[int(count[count > 1].sum())] for count in counts])
 
-        return of_temperature
 
-    return of_labels
+def temperature_grid(scale: float) -> list[float]:
+    """13 temperatures between scale/1000 and 1000 scale, evenly spaced in log T."""
+    return [scale * 10 ** (index / 2 - 3) for index in range(13)]
 
 
 def minimize_over_temperature(
-    loss: Callable[[float], float], scale: float, zooms: int = 3
+    losses: Callable[[list[float]], Iterable[float]], scale: float
 ) -> tuple[float, float]:
     """The smallest loss for T between scale/1000 and 1000 scale, and that T.
 
-    Tries 13 temperatures, evenly spaced in log T, then looks closer around the best
-    one. A grid, because the loss can have more than one valley in T.
+    Tries 13 temperatures, evenly spaced in log T, then looks three times closer around
+    the best one. A grid, because the loss can have more than one valley in T.
 
     Args:
-        loss: the loss at a temperature.
+        losses: of a list of temperatures.
         scale: a typical distance.
-        zooms: how many closer looks.
 
     Returns:
         (loss, T).
 
     Example:
-        >>> loss, temperature = minimize_over_temperature(lambda t: abs(t - 2), scale=1)
+        >>> def losses(temperatures):
+        ...     return [abs(temperature - 2) for temperature in temperatures]
+        >>> loss, temperature = minimize_over_temperature(losses, scale=1)
         >>> abs(temperature / 2 - 1) < 0.05
         True
     """
-    low, high = math.log(scale) - math.log(1e3), math.log(scale) + math.log(1e3)
-    best = (math.inf, scale)
-    for points in [13] + [7] * zooms:
-        step = (high - low) / (points - 1)
-        grid = [math.exp(low + index * step) for index in range(points)]
-        best = min([(loss(temperature), temperature) for temperature in grid] + [best])
-        low, high = math.log(best[1]) - step, math.log(best[1]) + step
+    grid, ratio = temperature_grid(scale), math.sqrt(10)
+    best = min(zip(losses(grid), grid, strict=True))
+    for _ in range(3):
+        grid = [best[1] * ratio ** (step / 3) for step in (-2, -1, 1, 2)]
+        ratio **= 1 / 3
+        best = min(best, *zip(losses(grid), grid, strict=True))
     return best

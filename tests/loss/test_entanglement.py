@@ -65,10 +65,20 @@ def test_the_seed_decides_the_shuffles():
     assert entanglement(rows, labels, seed=2).chance != first.chance
 
 
-def test_equal_rows_are_at_chance():
-    measured = entanglement(torch.ones(30, 4), torch.arange(30) % 3)
-    assert measured.value == pytest.approx(-math.log(9 / 29), abs=1e-5)
-    assert measured.value == pytest.approx(measured.chance, abs=1e-5)
+@pytest.mark.parametrize("distance", ["cosine", "sqeuclidean", torch.cdist])
+def test_equal_rows_are_at_chance(distance):
+    rows = torch.ones(30, 4, dtype=torch.float64)
+    measured = entanglement(rows, torch.arange(30) % 3, distance=distance)
+    assert measured.value == pytest.approx(-math.log(9 / 29), abs=1e-9)
+    assert measured.value == pytest.approx(measured.chance, abs=1e-9)
+
+
+def test_any_number_of_strips_gives_the_same(monkeypatch):
+    rows, labels = clusters(0.6)
+    whole = entanglement(rows, labels)
+    monkeypatch.setattr("snnl_tutorial.loss.entanglement.STRIP", 7 * 60)
+    strips = entanglement(rows, labels)
+    assert strips == pytest.approx(whole, rel=1e-5)
 
 
 def test_it_leaves_no_graph():
