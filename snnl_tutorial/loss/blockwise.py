@@ -67,16 +67,10 @@ def tiled_losses(
     """
     if ref_embeddings is None:
         own_column = 0
-    left, right, reach = inner_product_form(embeddings, ref_embeddings, distance)
+    left, right, reach = inner_product_form(
+        embeddings, ref_embeddings, distance, temperature
+    )
     safe = is_safe(reach, temperature, left.dtype)
-    # Both sides get half of 1/T: so do their gradients, also where one serves for both.
-    if isinstance(temperature, Tensor):
-        scale = temperature.to(left).rsqrt()
-    else:
-        scale = float(temperature) ** -0.5
-    same = right is left
-    left = left * scale
-    right = left if same else right * scale
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None
     needed = left.element_size() * len(left) * len(right) // (2 if mirrored else 1)

@@ -29,11 +29,11 @@ def as_real_rows(rows: Tensor) -> Tensor:
     Derived in chapter 1.
     """
     if rows.is_complex():
-        rows = torch.view_as_real(rows).flatten(1)  # (N, 2D)
+        rows = torch.view_as_real(rows.resolve_conj()).flatten(1)  # (N, 2D)
     return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
 
 
-def normalize_rows(rows: Tensor) -> Tensor:
+def normalize_rows(rows: Tensor, length: float | Tensor = 1.0) -> Tensor:
     """Divide each row by its Euclidean length: `u = x / |x|`.
 
     A row of zeros has no direction: it stays zero and gets a zero gradient. (The
@@ -41,9 +41,10 @@ def normalize_rows(rows: Tensor) -> Tensor:
 
     Args:
         rows: (N, D) real floating.
+        length: that the rows shall have, a number or a 0-d tensor.
 
     Returns:
-        (N, D), each row of length 1 or 0.
+        (N, D), each row of that length or 0.
 
     Example:
         >>> normalize_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
@@ -52,23 +53,23 @@ def normalize_rows(rows: Tensor) -> Tensor:
 
     Derived in chapter 1.
     """
-    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)  # (N, 1)
-    if squares_are_safe(length):
-        return rows / length
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)  # (N, 1)
+    if squares_are_safe(lengths):
+        return rows * (length / lengths)
     largest = rows.detach().abs().amax(dim=1, keepdim=True)
     rows = rows / largest.masked_fill(largest == 0, 1)
-    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return rows / length.masked_fill(length == 0, torch.inf)
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return rows * (length / lengths.masked_fill(lengths == 0, torch.inf))
 
 
-def squares_are_safe(length: Tensor) -> bool:
+def squares_are_safe(lengths: Tensor) -> bool:
     """Whether no row is zero, and no square can have over- or underflowed.
 
     On a GPU the answer is no: to look would make the program wait.
     """
-    if length.device.type != "cpu" or len(length) == 0:
+    if lengths.device.type != "cpu" or len(lengths) == 0:
         return False
-    shortest, longest = (bound.item() for bound in length.detach().aminmax())
+    shortest, longest = (bound.item() for bound in lengths.detach().aminmax())
     return shortest > 1e-15 and longest < 1e15
 
 
@@ -141,23 +142,28 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
 
 
 def inner_product_form(
-    embeddings: Tensor, ref_embeddings: Tensor | None, distance: str
+    embeddings: Tensor,
+    ref_embeddings: Tensor | None,
+    distance: str,
+    temperature: float | Tensor = 1.0,
 ) -> tuple[Tensor, Tensor, float | None]:
-    r"""A named distance as a single inner product, for use without its matrix.
+    r"""A named distance over T as an inner product, for use without its matrix.
 
-    .. math:: l_i \cdot r_j = c_i - d_{ij}
+    .. math:: l_i \cdot r_j = (c - d_{ij}) / T
 
-    where c_i is 1 for `"cosine"` and 0 for `"sqeuclidean"`, whose rows get two columns
-    more: (2x, -1, -a) and (z, b, 1), with their squared lengths a and b.
+    where c is 1 for `"cosine"` and 0 for `"sqeuclidean"`, whose rows get two columns
+    more: (2x, -1, -a) and (z, b, 1), with their squared lengths a and b. Both sides
+    get half of 1/T, and so half of its gradient, too.
 
     Args:
         embeddings: (N, D) real floating or complex.
         ref_embeddings: (M, D), or `None`: the embeddings themselves.
         distance: `"cosine"` or `"sqeuclidean"`.
+        temperature: T.
 
     Returns:
-        l and r, and a bound on the size of their products: `None` where to look for it
-        would stall a GPU.
+        l and r, and a bound on T times their products: `None` where to look for it
+        would stall a GPU. Without references, l and r have the same gradient.
 
     Example:
         >>> left, right, bound = inner_product_form(torch.eye(2), None, "sqeuclidean")
@@ -169,12 +175,17 @@ def inner_product_form(
     both = [as_real_rows(embeddings)]
     if ref_embeddings is not None:
         both.append(as_real_rows(ref_embeddings))
+    if distance == "sqeuclidean":
+        wide = wide_dtype(both[0])
+        center = middle(both[-1].to(wide))  # distances do not see a shift
+        both = [rows.to(wide) - center for rows in both]
+    if isinstance(temperature, Tensor):
+        scale: float | Tensor = temperature.to(both[0]).rsqrt()
+    else:
+        scale = float(temperature) ** -0.5
     if distance == "cosine":
-        both = [normalize_rows(rows) for rows in both]
+        both = [normalize_rows(rows, scale) for rows in both]
         return both[0], both[-1], 1.0
-    wide = wide_dtype(both[0])
-    center = middle(both[-1].to(wide))
-    both = [rows.to(wide) - center for rows in both]
     left, right = both[0], both[-1]
     a, b = (rows.square().sum(dim=1, keepdim=True) for rows in (left, right))
     bound = None
@@ -182,8 +193,8 @@ def inner_product_form(
         # |x - z|^2 <= 2 |x|^2 + 2 |z|^2
         bound = 2 * float(a.detach().max() + b.detach().max())
     ones = torch.ones_like
-    left = torch.cat([2 * left, -ones(a), -a], dim=1)
-    return left, torch.cat([right, b, ones(b)], dim=1), bound
+    left = torch.cat([2 * left, -ones(a), -a], dim=1) * scale
+    return left, torch.cat([right, b, ones(b)], dim=1) * scale, bound
 
 
 def middle(rows: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from snnl_tutorial.loss.distance import (
     pairwise_distance,
     published_cosine_distance,
 )
+from snnl_tutorial.loss.distributed import gather_rows, has_peers, sum_over_processes
 from snnl_tutorial.loss.masking import (
     NeighborMasks,
     masked_sampling_probability,
@@ -122,6 +123,26 @@ def soft_nearest_neighbor_loss(
 
     Derived in chapter 4.
     """
+    return checked_loss(
+        *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
+        *(ignore_index, singletons, reduction, block_size),
+    )
+
+
+def checked_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    temperature: float | Tensor,
+    distance: Distance,
+    ref_embeddings: Tensor | None,
+    ref_labels: Tensor | None,
+    ignore_index: int,
+    singletons: str,
+    reduction: str,
+    block_size: int | None,
+    gather: bool = False,
+) -> Tensor:
+    """`soft_nearest_neighbor_loss`; with `gather`, among the rows of all processes."""
     check_embeddings(embeddings)
     check_labels(labels, embeddings)
     check_references(embeddings, ref_embeddings, ref_labels)
@@ -132,16 +153,25 @@ def soft_nearest_neighbor_loss(
     check_choice(reduction, ("mean", "sum", "none"), "reduction")
     check_integer(ignore_index, "ignore_index")
     check_block_size(block_size, distance)
+    own_column = None
+    if gather and ref_embeddings is not None and ref_labels is not None:
+        ref_embeddings, ref_labels, _ = gather_rows(
+            ref_embeddings, ref_labels, references=True
+        )
+    elif gather:
+        ref_embeddings, ref_labels, own_column = gather_rows(embeddings, labels)
     losses, anchors = row_losses(
         *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
-        *(ignore_index, block_size),
+        *(ignore_index, block_size, own_column),
     )
     if singletons == "raise":
         raise_for_singletons(labels, anchors, ignore_index)
     if reduction == "none":
         return losses
-    total = losses.sum()
-    return total if reduction == "sum" else total / anchors.sum().clamp(min=1)
+    total, count = losses.sum(), anchors.sum()
+    if gather:
+        total, count = sum_over_processes(total, count)
+    return total if reduction == "sum" else total / count.clamp(min=1)
 
 
 def row_losses(
@@ -201,9 +231,27 @@ def raise_for_singletons(labels: Tensor, anchors: Tensor, ignore_index: int) -> 
 class SoftNearestNeighborLoss(nn.Module):
     """`soft_nearest_neighbor_loss` as a module that holds its settings.
 
+    With `gather_distributed`, the processes of a `torch.distributed` group (`torchrun`)
+    compute the loss of one batch, of which each holds a part, of any size. Neighbors
+    (or references) are looked for among the rows of all of them. `"mean"` and `"sum"`
+    return the whole batch's loss in every process; with the model wrapped in
+    `DistributedDataParallel`, its parameters get the gradient that one process would
+    find for the whole batch. (A loss that learns its temperature is wrapped, too.)
+    `"none"` returns the losses of the process's own rows, and the gradient is that of
+    the mean over processes of what each makes of them.
+
+    All processes must call the loss, and `backward`, equally often. One that raises
+    leaves the others waiting; `torchrun` ends them.
+
     Args:
         temperature: a number, or a `Temperature` (annealed, learned).
         distance, ignore_index, singletons, reduction, block_size: as in the function.
+        gather_distributed: whether to take in the rows of all processes. No difference
+            where there is only one.
+
+    Raises:
+        ValueError, TypeError: as the function does; and in all processes, if their rows
+            differ in columns, dtype, or whether they have a gradient.
 
     Example:
         >>> criterion = SoftNearestNeighborLoss(temperature=0.1)
@@ -222,6 +270,7 @@ class SoftNearestNeighborLoss(nn.Module):
         singletons: str = "exclude",
         reduction: str = "mean",
         block_size: int | None = None,
+        gather_distributed: bool = False,
     ) -> None:
         super().__init__()
         check_choice(singletons, ("exclude", "raise"), "singletons")
@@ -236,6 +285,7 @@ class SoftNearestNeighborLoss(nn.Module):
         self.singletons = singletons
         self.reduction = reduction
         self.block_size = block_size
+        self.gather_distributed = gather_distributed
 
     def forward(
         self,
@@ -244,17 +294,11 @@ class SoftNearestNeighborLoss(nn.Module):
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
     ) -> Tensor:
-        return soft_nearest_neighbor_loss(
-            embeddings,
-            labels,
-            temperature=self.temperature(),
-            distance=self.distance,
-            ref_embeddings=ref_emb,
-            ref_labels=ref_labels,
-            ignore_index=self.ignore_index,
-            singletons=self.singletons,
-            reduction=self.reduction,
-            block_size=self.block_size,
+        return checked_loss(
+            *(embeddings, labels, self.temperature(), self.distance),
+            *(ref_emb, ref_labels, self.ignore_index, self.singletons),
+            *(self.reduction, self.block_size),
+            gather=self.gather_distributed and has_peers(),
         )
 
     def extra_repr(self) -> str:

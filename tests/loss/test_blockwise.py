@@ -187,13 +187,20 @@ def test_labels_too_large_for_a_float_stay_apart():
 def test_the_inner_product_form_is_the_distance(name, with_refs):
     rows = rows_of(0, 8, 3, torch.complex64)
     refs = rows_of(1, 5, 3, torch.complex64) if with_refs else None
-    left, right, bound = inner_product_form(rows, refs, name)
+    left, right, bound = inner_product_form(rows, refs, name, 0.25)
     others = None if refs is None else refs.numpy()
     want = torch.from_numpy(oracle.distances(rows.numpy(), others, name))
-    products = left @ right.T
+    products = 0.25 * left @ right.T
     offset = 1 if name == "cosine" else 0
     assert torch.allclose(offset - products.double(), want, atol=1e-6)
     assert products.abs().max() <= bound + 1e-6
+
+
+def test_lazily_conjugated_rows_are_like_any_others():
+    rows, labels = rows_of(0, 12, 3, torch.complex128), labels_of(0, 12)
+    lazy = soft_nearest_neighbor_loss(rows.conj(), labels)
+    resolved = soft_nearest_neighbor_loss(rows.conj().resolve_conj(), labels)
+    assert lazy.item() == resolved.item()
 
 
 def test_a_second_derivative_is_refused_but_for_a_callable():

@@ -1,0 +1,100 @@
+"""Train one encoder in several processes, each with its part of every batch.
+
+    torchrun --nproc-per-node=2 -m benchmarks.distributed
+
+On GPUs: as many processes as there are GPUs. The batch is the same however many
+processes share it, and so is the printed loss, to rounding: one process alone
+(`python -m benchmarks.distributed`) prints it, too.
+"""
+
+import argparse
+import os
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from snnl_tutorial import SoftNearestNeighborLoss, entanglement, load_dataset
+
+
+def main():
+    arguments = parse_arguments()
+    with processes() as (rank, world, device):
+        say = tqdm.write if rank == 0 else lambda line: None
+        if world == 1:
+            say(
+                "One process. For two: "
+                "torchrun --nproc-per-node=2 -m benchmarks.distributed"
+            )
+        say(f"processes {world}, device {device.type}")
+        encoder = train(arguments, rank, world, device, say)
+        if rank == 0:
+            images, labels = load_dataset("mnist", "test")
+            with torch.no_grad():
+                codes = encoder(images.to(device))
+            value, _, chance = entanglement(codes, labels.to(device))
+            say(f"entanglement of the test images {value:.4f} (chance {chance:.4f})")
+
+
+def train(arguments, rank, world, device, say):
+    """The encoder, trained on this process's rows of each batch."""
+    images, labels = (part.to(device) for part in load_dataset("mnist", "train"))
+    images, labels = images[: arguments.images], labels[: arguments.images]
+    torch.manual_seed(arguments.seed)
+    encoder = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 32)
+    ).to(device)
+    model = DistributedDataParallel(encoder) if world > 1 else encoder
+    criterion = SoftNearestNeighborLoss(arguments.temperature, gather_distributed=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=arguments.learning_rate)
+    generator = torch.Generator().manual_seed(arguments.seed)
+    epochs = range(arguments.epochs)
+    for epoch in tqdm(epochs, unit="epoch", leave=False) if rank == 0 else epochs:
+        losses = []
+        # The same order everywhere, and of each batch every world-th row is ours.
+        order = torch.randperm(len(images), generator=generator)
+        for batch in order.split(arguments.batch_size):
+            mine = batch[rank::world].to(device)
+            loss = criterion(model(images[mine]), labels[mine])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        say(f"epoch {epoch} loss {torch.stack(losses).mean().item():.4f}")
+    return encoder
+
+
+@contextmanager
+def processes():
+    """Join the processes that torchrun started; yields rank, world size and device."""
+    started = "LOCAL_RANK" in os.environ
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if started and device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    if not started:
+        yield 0, 1, device
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    yield dist.get_rank(), dist.get_world_size(), device
+    dist.destroy_process_group()  # not after an error: it might wait for the others
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--images", type=int, default=5000, help="of the training set")
+    parser.add_argument("--batch-size", type=int, default=512, help="of all processes")
+    parser.add_argument("--temperature", type=float, default=0.1)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

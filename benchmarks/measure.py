@@ -1,0 +1,167 @@
+"""What every benchmark shares: medians in one run, peak memory, the stored table."""
+
+import csv
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "data" / "results"
+GIB = 2**30
+
+
+def medians(
+    contenders: Mapping[str, Callable[[], Any]], repeats: int, label: str, device: str
+) -> dict[str, float]:
+    """Median seconds of each, taken in turns, so that all see the same machine.
+
+    Two turns more warm up and do not count.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in tqdm(range(repeats + 2), desc=label, leave=False, mininterval=1):
+        for name, run in contenders.items():
+            wait(device)
+            start = time.perf_counter()
+            run()
+            wait(device)
+            if turn >= 2:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def wait(device: str) -> None:
+    """A GPU works behind the program's back; this lets it finish."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def step(
+    loss: Callable[..., torch.Tensor], rows: torch.Tensor, labels: torch.Tensor
+) -> Callable[[], None]:
+    """Forward and backward of a loss."""
+
+    def run() -> None:
+        loss(rows.detach().requires_grad_(), labels).backward()
+
+    return run
+
+
+def batch(
+    rows: int, columns: int, device: str = "cpu", classes: int = 10
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gaussian rows with random labels."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(rows, columns, generator=generator)
+    labels = torch.randint(classes, (rows,), generator=generator)
+    return embeddings.to(device), labels.to(device)
+
+
+def peak_memory(run: Callable[[], Any], device: str = "cpu") -> int:
+    """Bytes that a call needs at most, above what the process held before it.
+
+    On a CPU, only the first call in a process of its own tells the truth: what was
+    freed before might be used again. See `in_own_process`.
+    """
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        return torch.cuda.max_memory_allocated(device) - before
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not clear.exists():
+        raise SystemExit(
+            "peak memory is measured through Linux's /proc, not found here"
+        )
+    clear.write_text("5")  # the peak so far becomes what is held now
+
+    def field(name: str) -> int:
+        (line,) = [x for x in status.read_text().splitlines() if x.startswith(name)]
+        return int(line.split()[1]) * 1024
+
+    before = field("VmRSS")
+    run()
+    return field("VmHWM") - before
+
+
+def in_own_process(module: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Run `python -m module arguments`, which prints one line of JSON last."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(
+            f"failed with exit code {done.returncode}: {' '.join(command)}"
+        )
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def surroundings(device: str) -> dict[str, str | int]:
+    """What the figures depend on, beside the code."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    cuda = torch.device(device).type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": commit,
+    }
+
+
+def processor() -> str:
+    """The processor's name, as Linux knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def store(name: str, rows: list[dict[str, Any]], device: str) -> Path:
+    """Write the table to data/results/, the surroundings in every row of it."""
+    kind = torch.device(device).type
+    target = RESULTS / (f"{name}.csv" if kind == "cpu" else f"{name}-{kind}.csv")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    around = surroundings(device)
+    unfinished = target.with_suffix(".part")
+    with unfinished.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], *around], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, **around} for row in rows)
+    unfinished.replace(target)
+    return target
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Columns of equal width, numbers with three digits."""
+    text = [list(rows[0])] + [[shown(value) for value in row.values()] for row in rows]
+    widths = [max(len(line[k]) for line in text) for k in range(len(text[0]))]
+    for line in text:
+        print(
+            "  ".join(
+                cell.rjust(width) for cell, width in zip(line, widths, strict=True)
+            )
+        )
+
+
+def shown(value: Any) -> str:
+    """A float with three digits, anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,149 @@
+"""The whole batch across processes, with its gradient. (chapter 11)
+
+Each process holds a part of the batch. It gathers everybody's rows, computes the losses
+of its own with all of them as neighbors, and the sums are added up: memory is linear in
+the whole batch, and the work on its pairs is shared. In each process::
+
+    model = DistributedDataParallel(model)
+    criterion = SoftNearestNeighborLoss(gather_distributed=True)
+    criterion(model(inputs), labels).backward()
+
+One rule gives all gradients: what reaches a row is the gradient of the sum of whatever
+the processes call `backward` on. Two steps of the forward pass mix processes, and the
+backward of either adds up what comes back from all of them.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+DTYPES = (
+    *(torch.float32, torch.float64, torch.float16, torch.bfloat16),
+    *(torch.complex64, torch.complex128, torch.complex32),
+)
+
+
+def has_peers() -> bool:
+    """Whether this is one of several processes of an initialized group.
+
+    Example:
+        >>> has_peers()
+        False
+    """
+    ready = dist.is_available() and dist.is_initialized()
+    return ready and dist.get_world_size() > 1
+
+
+def gather_rows(
+    rows: Tensor, labels: Tensor, references: bool = False
+) -> tuple[Tensor, Tensor, int]:
+    """The rows and labels of all processes, in the order of their ranks.
+
+    All processes must call this together. How many rows each brings is exchanged
+    first; on a GPU, this waits for it.
+
+    Args:
+        rows: (N, D), N as each process has it, 0 included.
+        labels: (N,) integer.
+        references: whether these are `ref_embeddings`.
+
+    Returns:
+        (M, D) rows, differentiable; (M,) int64 labels; and where in them the rows of
+        this process begin.
+
+    Raises:
+        ValueError: in all processes, if their rows differ in columns, dtype, whether
+            they have a gradient, or whether they are references.
+
+    Derived in chapter 11.
+    """
+    sizes = exchange_sizes(rows, references)
+    first = sum(sizes[: dist.get_rank()])
+    everybody: Tensor = GatherRows.apply(rows, sizes, first)
+    return everybody, all_gather(labels.long(), sizes), first
+
+
+def exchange_sizes(rows: Tensor, references: bool) -> list[int]:
+    """How many rows each process has; raise in all if they do not fit together.
+
+    A mismatch would make the next collective hang, or mix up numbers.
+    """
+    differentiable = rows.requires_grad and torch.is_grad_enabled()
+    form = [rows.shape[1], DTYPES.index(rows.dtype), differentiable, references]
+    mine = torch.tensor([len(rows), *form], device=rows.device)
+    everybody = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(everybody, mine)
+    sizes, *forms = torch.stack(everybody, dim=1).tolist()
+    forms = list(zip(*forms, strict=True))  # one for each process
+    for rank, form in enumerate(forms):
+        if form != forms[0]:
+            raise ValueError(
+                "gather_distributed needs the same kind of rows in all processes; got "
+                f"{describe(*forms[0])} in process 0, {describe(*form)} in {rank}"
+            )
+    return sizes
+
+
+def describe(columns: int, dtype: int, differentiable: int, references: int) -> str:
+    """One process's rows in words."""
+    name = "ref_embeddings" if references else "embeddings"
+    gradient = "with" if differentiable else "without"
+    return f"{name} with {columns} columns of {DTYPES[dtype]} {gradient} a gradient"
+
+
+def all_gather(rows: Tensor, sizes: list[int]) -> Tensor:
+    """The rows of all processes; padded on the way, as gloo wants equal sizes."""
+    padded = rows.new_zeros(max(sizes), *rows.shape[1:])
+    padded[: len(rows)] = rows.detach()
+    parts = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+class GatherRows(torch.autograd.Function):
+    """`all_gather` with a gradient: all processes have used a row, so theirs add up."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, sizes: list[int], first: int) -> Tensor:
+        ctx.mine = slice(first, first + len(rows))
+        return all_gather(rows, sizes)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        wide = torch.promote_types(gradient.dtype, torch.float32)
+        total = gradient.new_empty(gradient.shape, dtype=wide).copy_(gradient)
+        dist.all_reduce(total)
+        return total[ctx.mine].to(gradient.dtype), None, None
+
+
+def sum_over_processes(total: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """The sums, over all processes, of a 0-d loss and of a 0-d integer.
+
+    Every process receives the same sums. So each of them is the whole batch's loss,
+    and DistributedDataParallel, which averages gradients over processes, finds the
+    gradient of the whole batch's loss.
+    """
+    both = torch.stack([total.double(), count.double()])
+    both = SumOverProcesses.apply(both)
+    return both[0].to(total.dtype), both[1].to(count.dtype)
+
+
+class SumOverProcesses(torch.autograd.Function):
+    """All processes receive the sum, so what comes back from all of them adds up."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
