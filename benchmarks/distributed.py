@@ -9,6 +9,7 @@ processes share it, and so is the printed loss, to rounding: one process alone
 
 import argparse
 import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from snnl_tutorial import SoftNearestNeighborLoss, entanglement, load_dataset
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     with processes() as (rank, world, device):
         say = tqdm.write if rank == 0 else lambda line: None
@@ -39,7 +40,13 @@ def main():
             say(f"entanglement of the test images {value:.4f} (chance {chance:.4f})")
 
 
-def train(arguments, rank, world, device, say):
+def train(
+    arguments: argparse.Namespace,
+    rank: int,
+    world: int,
+    device: torch.device,
+    say: Callable[[str], object],
+) -> nn.Module:
     """The encoder, trained on this process's rows of each batch."""
     images, labels = (part.to(device) for part in load_dataset("mnist", "train"))
     images, labels = images[: arguments.images], labels[: arguments.images]
@@ -68,7 +75,7 @@ def train(arguments, rank, world, device, say):
 
 
 @contextmanager
-def processes():
+def processes() -> Iterator[tuple[int, int, torch.device]]:
     """Join the processes that torchrun started; yields rank, world size and device."""
     started = "LOCAL_RANK" in os.environ
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -83,7 +90,7 @@ def processes():
     dist.destroy_process_group()  # not after an error: it might wait for the others
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

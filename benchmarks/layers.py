@@ -8,6 +8,7 @@ back, at batch 256. The published way runs the encoder a second time to see its 
 
 import argparse
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -25,10 +26,8 @@ def autoencoder() -> nn.Sequential:
     """x-500-500-2000-d-2000-500-500-x with a sigmoid code and output."""
     widths = [784, 500, 500, 2000, CODE, 2000, 500, 500, 784]
     layers: list[nn.Module] = []
-    for number, (inputs, outputs) in enumerate(
-        zip(widths, widths[1:], strict=False), start=1
-    ):
-        bounded = outputs in (CODE, 784) or number == 8
+    for inputs, outputs in pairwise(widths):
+        bounded = outputs in (CODE, 784)
         layers += [nn.Linear(inputs, outputs), nn.Sigmoid() if bounded else nn.ReLU()]
     return nn.Sequential(*layers)
 
@@ -40,7 +39,7 @@ ENCODER = ["1", "3", "5", "7"]
 def training_step(
     how: str, images: torch.Tensor, labels: torch.Tensor
 ) -> Callable[[], None]:
-    """One step of Adam: `"without"` the loss, with `"ours"`, or the `"published"` way."""
+    """A step of Adam: "without" the loss, with "ours", or the "published" way."""
     torch.manual_seed(0)
     model = autoencoder().to(images.device)
     optimizer = torch.optim.Adam(model.parameters())
@@ -54,7 +53,7 @@ def training_step(
         if how == "without":
             return loss
         rows = images
-        for number, layer in enumerate(model[: int(ENCODER[-1]) + 1]):
+        for number, layer in enumerate(list(model)[: int(ENCODER[-1]) + 1]):
             rows = layer(rows)
             if str(number) in ENCODER:
                 loss = loss + published_soft_nearest_neighbor_loss(rows, labels)

@@ -10,6 +10,7 @@ loss that looks at every pair can do with much less.
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pytorch_metric_learning.losses import NCALoss
@@ -44,7 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
     for columns in options.columns:
         for rows in options.rows:
             x, labels = batch(rows, columns, options.device)
-            contenders = {"ours": step(soft_nearest_neighbor_loss, x, labels)}
+            contenders: dict[str, Callable[[], Any]] = {
+                "ours": step(soft_nearest_neighbor_loss, x, labels)
+            }
             if MATRICES * 4 * rows**2 <= options.limit * GIB:
                 published = published_soft_nearest_neighbor_loss
                 contenders["published"] = step(published, x, labels)

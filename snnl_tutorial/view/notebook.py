@@ -1,5 +1,6 @@
 """How a chapter starts, shows its figures, and checks an exercise."""
 
+import csv
 import io
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+
+from snnl_tutorial.experiment.datasets import data_folder
 
 DOTS_PER_INCH = 144
 
@@ -45,6 +48,39 @@ def setup(seed: int = 0) -> None:
         },
     )
     show_small_pngs()
+
+
+def results(name: str) -> list[dict[str, Any]]:
+    """Read a table of measured figures, which the project stores in data/results/.
+
+    Args:
+        name: of the table, such as `"scaling"`.
+
+    Returns:
+        A dictionary for each row; numbers are floats, empty cells `None`.
+
+    Raises:
+        FileNotFoundError: no such table; the message names those that there are.
+
+    Example:
+        >>> sorted({row["D"] for row in results("scaling")})
+        [64.0]
+    """
+    folder = data_folder() / "results"
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        names = sorted(path.stem for path in folder.glob("*.csv"))
+        raise FileNotFoundError(f"no table {name!r} in {folder}; there are {names}")
+
+    def value(text: str) -> float | str | None:
+        try:
+            return float(text)
+        except ValueError:
+            return text or None
+
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        return [{key: value(text) for key, text in row.items()} for row in rows]
 
 
 def show_small_pngs() -> None:

@@ -1,0 +1,106 @@
+"""The benchmarks run at small sizes, and the stored tables say what is promised."""
+
+import csv
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import measure
+from benchmarks.scaling import exponent
+
+RESULTS = Path(__file__).parents[2] / "data" / "results"
+linux = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="peak memory needs Linux's /proc"
+)
+
+
+def table(name):
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_exponent_of_a_power_is_the_power():
+    sizes = [3, 10, 40, 100]
+    assert exponent(sizes, [7 * n**1.5 for n in sizes]) == pytest.approx(1.5)
+
+
+def test_contenders_take_turns_after_two_rounds_of_warming_up():
+    order = []
+    found = measure.medians(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, "", "cpu"
+    )
+    assert order == ["a", "b"] * 5
+    assert set(found) == {"a", "b"}
+    assert all(time >= 0 for time in found.values())
+
+
+@linux
+def test_the_peak_is_what_a_call_held_at_most_and_no_more():
+    held = 64 * 2**20
+    measure.peak_memory(lambda: torch.ones(100))
+
+    def run():
+        torch.ones(held // 4)  # freed at once
+        torch.ones(held // 8)
+
+    assert 0.9 * held < measure.peak_memory(run) < 1.5 * held
+
+
+@linux
+@pytest.mark.parametrize(
+    ("name", "arguments", "ratio"),
+    [
+        ("loss", ["--rows", "64", "--columns", "8", "--repeats", "1"], "ours/floor"),
+        ("layers", ["--rows", "32", "--repeats", "1"], "over_without"),
+        ("scaling", ["--rows", "600", "1200", "--repeats", "1"], "peak_bytes: N^"),
+        ("memory", ["--rows", "2048"], "published"),
+    ],
+)
+def test_every_benchmark_runs(name, arguments, ratio, capsys):
+    importlib.import_module(f"benchmarks.{name}").main([*arguments, "--dry-run"])
+    assert ratio in capsys.readouterr().out
+
+
+def test_a_benchmark_that_fails_elsewhere_ends_with_one_line(capfd):
+    with pytest.raises(SystemExit, match=r"exit code 2: .* -m benchmarks.memory"):
+        measure.in_own_process("benchmarks.memory", ["--rows", "many"])
+    assert "invalid int value" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["loss", "memory", "scaling", "layers"])
+def test_stored_tables_name_their_surroundings(name):
+    for row in table(name):
+        assert row["device"]
+        assert row["torch"]
+        assert row["python"]
+        assert row["commit"]
+        assert int(row["cores"]) >= int(row["threads"]) >= 1
+        assert int(row.get("repeats", 7)) >= 7
+
+
+def test_the_stored_memory_is_what_the_readme_says():
+    loss, published, found = table("memory")
+    assert int(loss["N"]) == 65_536
+    assert float(loss["peak_gib"]) < 1
+    assert float(published["peak_gib"]) > 100
+    assert "computed" in published["how"]
+    assert int(found["N"]) == 60_000
+    assert float(found["peak_gib"]) < 2
+    assert (
+        float(found["value"])
+        < float(found["chance"])
+        == pytest.approx(math.log(10), abs=0.01)
+    )
+
+
+def test_the_stored_exponents_are_near_one_and_two():
+    rows = table("scaling")
+    sizes = [int(row["N"]) for row in rows]
+    assert max(sizes) >= 65_536
+    memory = exponent(sizes, [float(row["peak_bytes"]) for row in rows])
+    time = exponent(sizes, [float(row["seconds"]) for row in rows])
+    assert memory < 1.1
+    assert time < 2.1
