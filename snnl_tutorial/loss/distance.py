@@ -179,8 +179,10 @@ def inner_product_form(
         wide = wide_dtype(both[0])
         center = middle(both[-1].to(wide))  # distances do not see a shift
         both = [rows.to(wide) - center for rows in both]
-    if isinstance(temperature, Tensor):
-        scale: float | Tensor = temperature.to(both[0]).rsqrt()
+    scale: float | Tensor
+    if isinstance(temperature, Tensor) and not is_known(temperature):
+        # Where it is: to move a number to a GPU would make the program wait.
+        scale = temperature.to(both[0].dtype).rsqrt()
     else:
         scale = float(temperature) ** -0.5
     if distance == "cosine":
@@ -195,6 +197,11 @@ def inner_product_form(
     ones = torch.ones_like
     left = torch.cat([2 * left, -ones(a), -a], dim=1) * scale
     return left, torch.cat([right, b, ones(b)], dim=1) * scale, bound
+
+
+def is_known(temperature: Tensor) -> bool:
+    """Whether this is no more than a number: on the CPU, without a gradient."""
+    return temperature.device.type == "cpu" and not temperature.requires_grad
 
 
 def middle(rows: Tensor) -> Tensor:
@@ -214,7 +221,8 @@ def full_precision(like: Tensor) -> AbstractContextManager[Any]:
     gone.
     """
     device = like.device.type
-    if torch.is_autocast_enabled(device):
+    available = torch.amp.is_autocast_available(device)
+    if available and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
 

@@ -230,7 +230,7 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
             outputs = self.model(inputs)
         self.check_ran(activations)
         per_layer = {
-            name: self.soft_nearest_neighbor(rows[:, : self.units_of(name)], labels)
+            name: self.soft_nearest_neighbor(self.counted(name, rows), labels)
             for name, rows in activations.items()
         }
         weighted = torch.stack(
@@ -244,9 +244,10 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
         total = primary + self.factor * snn
         return LayerwiseTerms(total, primary, snn, per_layer, outputs)
 
-    def units_of(self, name: str) -> int | None:
-        """How many of the layer's columns count; None for all of them."""
-        return self.units.get(name) if isinstance(self.units, Mapping) else self.units
+    def counted(self, name: str, rows: Tensor) -> Tensor:
+        """The layer's columns that count."""
+        units = self.units.get(name) if isinstance(self.units, Mapping) else self.units
+        return rows if units is None else rows[:, :units]
 
     def check_ran(self, activations: Mapping[str, Tensor]) -> None:
         """Raise unless every layer that the settings name was recorded."""

@@ -22,6 +22,7 @@ from tests.loss.test_distance import rows_of
 from tests.loss.test_soft_nearest_neighbor import labels_of
 
 DISTANCES = sorted(NAMED_DISTANCES)
+TEMPERATURES = ["learned there", "learned here", "tensor here"]
 
 
 def whole_matrix(rows, labels, temperature, distance, refs=None, ref_labels=None):
@@ -194,6 +195,39 @@ def test_the_inner_product_form_is_the_distance(name, with_refs):
     offset = 1 if name == "cosine" else 0
     assert torch.allclose(offset - products.double(), want, atol=1e-6)
     assert products.abs().max() <= bound + 1e-6
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(
+    "kind", ["plain", "tiles", "cold", "references", *TEMPERATURES]
+)
+def test_beside_the_cpu_no_value_is_looked_at(distance, kind):
+    """A look would make the program wait for a GPU; on `meta` it raises."""
+    with torch.device("meta"):
+        rows = torch.empty(60, 4, requires_grad=True)
+        labels = torch.empty(60, dtype=torch.long)
+        refs = torch.empty(9, 4), torch.empty(9, dtype=torch.long)
+        learned = torch.empty((), requires_grad=True)
+    here = torch.tensor(0.5, requires_grad=kind == "learned here")
+    with pytest.raises(RuntimeError, match="meta"):
+        rows.sum().item()
+    loss = soft_nearest_neighbor_loss(
+        *(rows, labels),
+        temperature={
+            "cold": 1e-3,
+            "learned there": learned,
+            "learned here": here,
+            "tensor here": here,
+        }.get(kind, 1.0),
+        distance=distance,
+        ref_embeddings=refs[0] if kind == "references" else None,
+        ref_labels=refs[1] if kind == "references" else None,
+        block_size=20 if kind == "tiles" else None,
+    )
+    # (The gradient of a T that is learned on the CPU has to be fetched, of course.)
+    inputs = [rows, learned] if kind == "learned there" else [rows]
+    gradients = torch.autograd.grad(loss, inputs)
+    assert [gradient.shape for gradient in gradients] == [x.shape for x in inputs]
 
 
 def test_lazily_conjugated_rows_are_like_any_others():
