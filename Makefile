@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself; a second call installs nothing.
 # Needs python3 (3.11 or newer), make, and PyPI the first time.
 .DEFAULT_GOAL := help
-.PHONY: help book test test-cpus lint serve refresh clean
+.PHONY: help book test test-cpus lint serve refresh benchmarks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,6 +49,10 @@ serve: book  ## serve the rendered book on http://localhost:8000
 
 refresh: .venv/installed  ## re-execute the chapters and store clean outputs (CHAPTERS="book/01*.ipynb" for some)
 	$(BIN)/python tools/refresh.py $(CHAPTERS)
+
+benchmarks: .venv/installed  ## measure again, on an idle machine (half an hour); MNIST=folder of the raw files
+	for name in loss layers scaling; do env -u OMP_NUM_THREADS -u TQDM_DISABLE $(BIN)/python -m benchmarks.$$name || exit 1; done
+	env -u OMP_NUM_THREADS $(BIN)/python -m benchmarks.memory $(if $(MNIST),--mnist $(MNIST),--dry-run)
 
 clean:  ## remove what was built (.venv stays)
 	rm -rf _build build dist

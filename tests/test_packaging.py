@@ -211,10 +211,14 @@ def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
     tops = {name.split("/")[0] for name in names}
     info = f"snnl_tutorial-{PROJECT['version']}.dist-info"
     assert tops == {"snnl_tutorial", info}
-    assert {n.split("/")[-1] for n in names if n.startswith("snnl_tutorial/data/")} == {
+    tables = {f"results/{path.name}" for path in ROOT.glob("data/results/*.csv")}
+    assert len(tables) >= 4
+    data = "snnl_tutorial/data/"
+    assert {name.removeprefix(data) for name in names if name.startswith(data)} == {
         "mnist-5000-1000.npz",
         "fashion-mnist-5000-1000.npz",
         "registry.json",
+        *tables,
     }
     sources = {str(p.relative_to(ROOT)) for p in ROOT.glob("snnl_tutorial/**/*.py")}
     assert sources <= names

@@ -170,9 +170,10 @@ class Tiles(NamedTuple):
 
     def places(self) -> Iterator[tuple[slice, slice]]:
         """Rows and columns of each tile; none below the diagonal if mirrored."""
-        for i in range(0, len(self.left), self.block):
-            for j in range(i if self.mirrored else 0, len(self.right), self.block):
-                yield slice(i, i + self.block), slice(j, j + self.block)
+        for i in blocks(len(self.left), self.block):
+            for j in blocks(len(self.right), self.block):
+                if not (self.mirrored and j.start < i.start):
+                    yield i, j
 
     def logits(self, i: slice, j: slice) -> Tensor:
         """One tile; very low for a row with itself and at unlabeled rows."""
@@ -203,6 +204,11 @@ class Tiles(NamedTuple):
         torch.eq(mine, theirs, out=masks[0])
         torch.ne(mine, theirs, out=masks[1])
         return masks
+
+
+def blocks(rows: int, block: int) -> list[slice]:
+    """The rows, cut into blocks; the last one may be smaller."""
+    return [slice(i, min(i + block, rows)) for i in range(0, rows, block)]
 
 
 class Slopes(NamedTuple):

@@ -1,7 +1,7 @@
 """Entanglement: the loss as a measure, with its temperature and chance level."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,8 +16,8 @@ from snnl_tutorial.loss.distance import (
 from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
 from snnl_tutorial.loss.temperature import check_temperature
 
-STRIP = 2**20
-"""Distances of a strip: 4 or 8 MiB, which stay near the processor."""
+BLOCK, STRIP = 2**24, 2**20
+"""Distances computed together, and worked on together: at most 128 and 8 MiB."""
 
 
 class Entanglement(NamedTuple):
@@ -111,10 +111,12 @@ def entanglement(
     else:
         strips = distance_strips(embeddings, distance)
         scale = typical_distance(strips)
-        by_chance = quick_losses(strips, shuffled, temperature_grid(scale))
-        chances = by_chance.amin(dim=1).tolist()
-        _, temperature = minimize_over_temperature(
-            lambda grid: quick_losses(strips, [labels], grid)[0].tolist(), scale
+        grid = temperature_grid(scale)
+        coarse = quick_losses(strips, [labels, *shuffled], grid)  # one pass for all
+        chances = coarse[1:].amin(dim=1).tolist()
+        _, temperature = zoom_in(
+            lambda closer: quick_losses(strips, [labels], closer)[0].tolist(),
+            min(zip(coarse[0].tolist(), grid, strict=True)),
         )
     value = exact(labels, temperature)
     return Entanglement(value, temperature, sum(chances) / permutations)
@@ -129,41 +131,51 @@ class Strips(NamedTuple):
     """The distance matrix, some rows at a time: it is never whole.
 
     Attributes:
-        starts: the first row of each strip.
-        of: a strip's first row -> its (rows, N) distances.
+        blocks: the first rows of blocks that are computed together.
+        of: a block's first row -> its (rows, N) distances.
+        rows: how many rows of a block are worked on at a time.
         noise: distances this small may be rounding alone.
     """
 
-    starts: range
+    blocks: range
     of: Callable[[int], Tensor]
+    rows: int
     noise: float
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
+        """The first row of each strip, and its distances."""
+        for first in self.blocks:
+            for strip in self.of(first).split(self.rows):
+                yield first, strip
+                first += len(strip)
 
 
 def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
-    """Strips of about a million distances: few enough for a processor's cache."""
-    rows = max(1, STRIP // len(embeddings))
-    starts = range(0, len(embeddings), rows)
+    """Blocks large enough for a fast product, cut into strips that a cache can hold."""
+    rows = max(1, BLOCK // len(embeddings))
+    blocks = range(0, len(embeddings), rows)
+    strip = max(1, STRIP // len(embeddings))
     if not isinstance(distance, str):
 
-        def strip(first: int) -> Tensor:
+        def block(first: int) -> Tensor:
             some = embeddings[first : first + rows]
             return pairwise_distance(some, embeddings, distance)
 
-        return Strips(starts, strip, 0.0)
+        return Strips(blocks, block, strip, 0.0)
     left, right, _ = inner_product_form(embeddings, None, distance)
     offset, largest = 1.0, 2.0
     if distance == "sqeuclidean":  # see there: a column holds the squared lengths
         offset, largest = 0.0, 4 * float(right[:, -2].max())
     noise = 4 * torch.finfo(left.dtype).eps * largest
-    return Strips(starts, lambda i: offset - left[i : i + rows] @ right.T, noise)
+    return Strips(blocks, lambda i: offset - left[i : i + rows] @ right.T, strip, noise)
 
 
 def typical_distance(strips: Strips) -> float:
-    """The mean over some strips, spread over the matrix; 1 if all rows are equal."""
+    """The mean over some blocks, spread over the matrix; 1 if all rows are equal."""
     total, number = 0.0, 0
-    for first in strips.starts[:: max(1, len(strips.starts) // 8)]:
-        strip = strips.of(first)
-        total, number = total + float(strip.sum()), number + strip.numel()
+    for first in strips.blocks[:: max(1, len(strips.blocks) // 8)]:
+        block = strips.of(first)
+        total, number = total + float(block.sum()), number + block.numel()
     scale = total / number
     if not (math.isfinite(scale) and scale >= -strips.noise):
         raise ValueError(f"distance must be finite and not negative; mean is {scale}")
@@ -190,14 +202,16 @@ def quick_losses(
     """
     counts = [torch.bincount(labels) for labels in labelings]
     totals = torch.zeros(len(labelings), len(temperatures), dtype=torch.float64)
-    for first in strips.starts:
-        distances = strips.of(first)
+    for first, distances in strips:
         distances.diagonal(first).fill_(torch.inf)
         rows = slice(first, first + len(distances))
         gaps = distances - distances.amin(dim=1, keepdim=True)  # 0 at the nearest row
         smallest = torch.finfo(gaps.dtype).tiny
         weights, own = torch.empty_like(gaps), torch.empty_like(gaps)  # used often
-        masks = [(labels[rows, None] == labels).to(gaps) for labels in labelings]
+        masks = [
+            torch.eq(labels[rows, None], labels, out=torch.empty_like(gaps))
+            for labels in labelings
+        ]
         for k, temperature in enumerate(temperatures):
             torch.div(gaps, -temperature, out=weights).exp_()
             every = weights.sum(dim=1).log()
@@ -236,8 +250,15 @@ def minimize_over_temperature(
         >>> abs(temperature / 2 - 1) < 0.05
         True
     """
-    grid, ratio = temperature_grid(scale), math.sqrt(10)
-    best = min(zip(losses(grid), grid, strict=True))
+    grid = temperature_grid(scale)
+    return zoom_in(losses, min(zip(losses(grid), grid, strict=True)))
+
+
+def zoom_in(
+    losses: Callable[[list[float]], Iterable[float]], best: tuple[float, float]
+) -> tuple[float, float]:
+    """Look three times closer around the best (loss, T) of the grid, three times."""
+    ratio = math.sqrt(10)
     for _ in range(3):
         grid = [best[1] * ratio ** (step / 3) for step in (-2, -1, 1, 2)]
         ratio **= 1 / 3

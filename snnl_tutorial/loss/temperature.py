@@ -2,6 +2,8 @@
 
 import math
 import numbers
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +42,20 @@ class Temperature(nn.Module):
         """Tell the temperature how far training has come. Most do not mind."""
 
 
+def as_tensor(number: float | Tensor) -> Tensor:
+    """0-d float64 on the CPU, whatever the defaults: looking at it stalls no GPU.
+
+    Kept as a plain attribute, neither buffer nor number: `.to()` and `.half()` leave it
+    alone, and `torch.compile` need not compile anew for each value.
+    """
+    return torch.tensor(float(number), dtype=torch.float64, device="cpu")
+
+
 class ConstantTemperature(Temperature):
     """The same T all through training.
+
+    T is exact (float64, `.half()` does not round it), stays on the CPU when the module
+    moves, and is part of a checkpoint.
 
     Args:
         value: T, positive and finite, in the units of the distance.
@@ -51,7 +65,7 @@ class ConstantTemperature(Temperature):
 
     Example:
         >>> ConstantTemperature(0.5)()
-        tensor(0.5000)
+        tensor(0.5000, dtype=torch.float64)
 
     Derived in chapter 6.
     """
@@ -61,10 +75,16 @@ class ConstantTemperature(Temperature):
     def __init__(self, value: float = 1.0) -> None:
         super().__init__()
         check_temperature(value, "value")
-        self.register_buffer("value", torch.tensor(float(value)))
+        self.value = as_tensor(value)
 
     def forward(self) -> Tensor:
         return self.value
+
+    def get_extra_state(self) -> Tensor:
+        return self.value
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.value = as_tensor(state)
 
 
 class AnnealedTemperature(Temperature):
@@ -74,6 +94,9 @@ class AnnealedTemperature(Temperature):
 
     Agarap and Azcarraga (2020) use eta = 1 and gamma = 0.55. Early on every pair is
     moved; later only the nearest ones.
+
+    T is exact and stays on the CPU, as a `ConstantTemperature` does. A checkpoint holds
+    the epoch, not the settings.
 
     Args:
         eta: shifts the start, positive. T(0) = 1 / eta**gamma.
@@ -87,7 +110,7 @@ class AnnealedTemperature(Temperature):
         >>> temperature = AnnealedTemperature()
         >>> temperature.set_epoch(9)
         >>> temperature()
-        tensor(0.2818)
+        tensor(0.2818, dtype=torch.float64)
 
     Derived in chapter 6.
     """
@@ -109,8 +132,8 @@ class AnnealedTemperature(Temperature):
         if floor is not None:
             check_temperature(floor, "floor")
         self.eta, self.gamma, self.floor = eta, gamma, floor
-        # A buffer, so that a checkpoint knows the epoch.
-        self.register_buffer("epoch", torch.zeros(()))
+        # No setting, so that a checkpoint knows the epoch.
+        self.epoch = as_tensor(0)
 
     def set_epoch(self, epoch: float) -> None:
         """Set the epoch, counted from 0; a fraction is welcome.
@@ -122,11 +145,17 @@ class AnnealedTemperature(Temperature):
             raise TypeError(f"epoch must be a number; got {type(epoch).__name__}")
         if not (math.isfinite(epoch) and epoch >= 0):
             raise ValueError(f"epoch must be at least 0 and finite; got {epoch}")
-        self.epoch.fill_(epoch)
+        self.epoch = as_tensor(epoch)
 
     def forward(self) -> Tensor:
         annealed = (self.eta + self.epoch) ** -self.gamma
         return annealed if self.floor is None else annealed.clamp(min=self.floor)
+
+    def get_extra_state(self) -> Tensor:
+        return self.epoch
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.set_epoch(float(state))
 
 
 class LearnedTemperature(Temperature):
@@ -134,6 +163,9 @@ class LearnedTemperature(Temperature):
 
     Since T = exp(log T), no step can make it negative. Give
     `loss.parameters()` to the optimizer, or T stays where it is.
+
+    `.half()` and `.bfloat16()` leave log T as wide as it is. Rounded, T would be off by
+    up to a hundredth, and stand still under an optimizer's small steps.
 
     Args:
         initial: T at the start, positive and finite.
@@ -156,6 +188,16 @@ class LearnedTemperature(Temperature):
 
     def forward(self) -> Tensor:
         return self.log_temperature.exp()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What `.to()` and its like call: log T moves, but not to half precision."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            wanted = fn(tensor)
+            too_narrow = wanted.is_floating_point() and wanted.itemsize < 4
+            return tensor.to(wanted.device) if too_narrow else wanted
+
+        return super()._apply(moved, recurse)
 
 
 def as_temperature(temperature: float | Temperature) -> Temperature:
