@@ -102,8 +102,9 @@ def soft_nearest_neighbor_loss(
             or `"raise"`.
         reduction: `"mean"` over the anchors, `"sum"`, or `"none"`.
         block_size: the loss is computed in tiles of so many rows and columns, with
-            memory linear in N + M. `None` picks 512, and keeps the tiles for backward
-            while that takes less than 256 MiB: faster, the same to rounding. A
+            memory linear in N + M. `None` picks 512 (4096 on a GPU), and keeps the
+            tiles for backward while that takes less than 256 MiB: faster, the same to
+            rounding. So a batch of up to 512 rows is one tile, the whole matrix. A
             callable distance is computed whole and takes `None` only.
 
     Returns:

@@ -104,3 +104,18 @@ def test_the_stored_exponents_are_near_one_and_two():
     time = exponent(sizes, [float(row["seconds"]) for row in rows])
     assert memory < 1.1
     assert time < 2.1
+
+
+def test_the_stored_ratios_are_what_the_readme_says():
+    rows = {(int(row["N"]), int(row["D"])): row for row in table("loss")}
+    least = {30: (3, 2), 500: (2, 1.5), 2000: (1.3, 1.2)}
+    for (n, d), row in rows.items():
+        if n >= 1024 and d >= 500:
+            assert float(row["ours/floor"]) < 1.5
+        if row["published/ours"]:
+            published, nca = float(row["published/ours"]), float(row["nca/ours"])
+            if n >= 1024:
+                assert published > least[d][0]
+                assert nca > least[d][1]
+    steps = {row["step"]: float(row["over_without"]) for row in table("layers")}
+    assert steps["ours"] < 1.25 < steps["published"]
