@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
                 contenders["nca"] = step(NCALoss(), x, labels)
             contenders["floor"] = floor(x)
             # Small batches are quick, and their times vary more.
-            repeats = max(options.repeats, min(201, 100_000 // rows))
+            repeats = max(options.repeats, min(51, 20_000 // rows))
             if options.repeats < 7:
                 repeats = options.repeats
             label = f"N={rows} D={columns}"

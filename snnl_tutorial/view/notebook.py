@@ -54,7 +54,7 @@ def results(name: str) -> list[dict[str, Any]]:
     """Read a table of measured figures, which the project stores in data/results/.
 
     Args:
-        name: of the table, such as `"scaling"`.
+        name: of the table, such as `"layers"`.
 
     Returns:
         A dictionary for each row; numbers are floats, empty cells `None`.
@@ -63,8 +63,8 @@ def results(name: str) -> list[dict[str, Any]]:
         FileNotFoundError: no such table; the message names those that there are.
 
     Example:
-        >>> sorted({row["D"] for row in results("scaling")})
-        [64.0]
+        >>> [row["step"] for row in results("layers")]
+        ['without', 'ours', 'published']
     """
     folder = data_folder() / "results"
     path = folder / f"{name}.csv"

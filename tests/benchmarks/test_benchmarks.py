@@ -70,7 +70,7 @@ def test_a_benchmark_that_fails_elsewhere_ends_with_one_line(capfd):
     assert "invalid int value" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["loss", "memory", "scaling", "layers"])
+@pytest.mark.parametrize("name", ["memory", "layers"])
 def test_stored_tables_name_their_surroundings(name):
     for row in table(name):
         assert row["device"]
@@ -96,26 +96,7 @@ def test_the_stored_memory_is_what_the_readme_says():
     )
 
 
-def test_the_stored_exponents_are_near_one_and_two():
-    rows = table("scaling")
-    sizes = [int(row["N"]) for row in rows]
-    assert max(sizes) >= 65_536
-    memory = exponent(sizes, [float(row["peak_bytes"]) for row in rows])
-    time = exponent(sizes, [float(row["seconds"]) for row in rows])
-    assert memory < 1.1
-    assert time < 2.1
-
-
-def test_the_stored_ratios_are_what_the_readme_says():
-    rows = {(int(row["N"]), int(row["D"])): row for row in table("loss")}
-    least = {30: (3, 2), 500: (2, 1.5), 2000: (1.3, 1.2)}
-    for (n, d), row in rows.items():
-        if n >= 1024 and d >= 500:
-            assert float(row["ours/floor"]) < 1.5
-        if row["published/ours"]:
-            published, nca = float(row["published/ours"]), float(row["nca/ours"])
-            if n >= 1024:
-                assert published > least[d][0]
-                assert nca > least[d][1]
+def test_the_stored_step_with_four_layers_costs_little():
     steps = {row["step"]: float(row["over_without"]) for row in table("layers")}
+    assert steps["without"] == 1
     assert steps["ours"] < 1.25 < steps["published"]
