@@ -70,7 +70,7 @@ def test_a_benchmark_that_fails_elsewhere_ends_with_one_line(capfd):
     assert "invalid int value" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["memory", "layers"])
+@pytest.mark.parametrize("name", ["loss", "memory", "layers"])
 def test_stored_tables_name_their_surroundings(name):
     for row in table(name):
         assert row["device"]
@@ -100,3 +100,20 @@ def test_the_stored_step_with_four_layers_costs_little():
     steps = {row["step"]: float(row["over_without"]) for row in table("layers")}
     assert steps["without"] == 1
     assert steps["ours"] < 1.25 < steps["published"]
+
+
+def test_the_stored_ratios_are_what_the_readme_says():
+    least = {30: (3, 2), 500: (2, 1.5), 2000: (1.3, 1.2)}
+    rows = table("loss")
+    assert {int(row["N"]) for row in rows} >= {128, 1024, 2048, 4096}
+    for row in rows:
+        n, d = int(row["N"]), int(row["D"])
+        published, nca = float(row["published/ours"]), float(row["nca/ours"])
+        if n == 128:
+            assert published > (0.75 if d == 30 else 0.95)
+        else:
+            assert published > 0.95
+        if n >= 1024:
+            assert published > least[d][0]
+            assert nca > least[d][1]
+            assert d == 30 or float(row["ours/floor"]) < 1.5
