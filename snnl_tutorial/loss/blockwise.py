@@ -1,4 +1,4 @@
-"""The exact loss in tiles: no N x M matrix is ever whole. (chapter 11)
+"""The exact loss in tiles: no N x M matrix is ever whole.
 
 The batch is cut into blocks of rows. A tile holds what one block has to say to
 another, and is used while it still lies in the processor's cache. Three ideas:
@@ -62,8 +62,6 @@ def tiled_losses(
         >>> rows, labels = torch.eye(4), torch.tensor([0, 0, 1, 1])
         >>> tiled_losses(rows, labels, 1.0, "cosine", block_size=3)[0]
         tensor([1.0986, 1.0986, 1.0986, 1.0986])
-
-    Derived in chapter 11.
     """
     if ref_embeddings is None:
         own_column = 0
@@ -188,11 +186,9 @@ class Tiles(NamedTuple):
 
     def scratch(self, tiles: int) -> Tensor:
         """Room for so many tiles: new memory at every step would cost more."""
-        rows, columns = (
-            min(self.block, len(self.left)),
-            min(self.block, len(self.right)),
-        )
-        return self.left.new_empty(tiles, rows, columns)
+        rows, columns = len(self.left), len(self.right)
+        shape = tiles, min(self.block, rows), min(self.block, columns)
+        return self.left.new_empty(shape)
 
     def masks(self, i: slice, j: slice, scratch: Tensor) -> Tensor:
         """Writes 1.0 for partners, then 1.0 for others, into the first two tiles.

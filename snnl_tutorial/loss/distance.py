@@ -283,11 +283,7 @@ def pairwise_distance(
     Derived in chapter 1.
     """
     if isinstance(distance, str):
-        if distance not in NAMED_DISTANCES:
-            names = ", ".join(repr(name) for name in NAMED_DISTANCES)
-            raise ValueError(
-                f"distance must be {names} or a callable; got {distance!r}"
-            )
+        check_distance_name(distance)
         return NAMED_DISTANCES[distance](rows, others)
     if not callable(distance):
         kind = type(distance).__name__

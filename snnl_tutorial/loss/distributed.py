@@ -1,4 +1,4 @@
-"""The whole batch across processes, with its gradient. (chapter 11)
+"""The whole batch across processes, with its gradient.
 
 Each process holds a part of the batch. It gathers everybody's rows, computes the losses
 of its own with all of them as neighbors, and the sums are added up: memory is linear in
@@ -57,8 +57,6 @@ def gather_rows(
     Raises:
         ValueError: in all processes, if their rows differ in columns, dtype, whether
             they have a gradient, or whether they are references.
-
-    Derived in chapter 11.
     """
     sizes = exchange_sizes(rows, references)
     first = sum(sizes[: dist.get_rank()])
