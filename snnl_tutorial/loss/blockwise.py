@@ -11,13 +11,15 @@ another, and is used while it still lies in the processor's cache. Three ideas:
   its rows and, transposed, its columns.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.distance import full_precision, inner_product_form
+from snnl_tutorial.loss.distance import as_real_rows, full_precision
+from snnl_tutorial.loss.inner_product import gradient_of_given, inner_product_form
+from snnl_tutorial.loss.one_tile import OneTile, one_tile_gradients, one_tile_sums
+from snnl_tutorial.loss.tiles import Tiles, class_numbers, very_low
 
 BLOCK = 512
 """Rows of a block: a tile of 512 x 512 floats is 1 MiB, what a core's cache holds."""
@@ -65,9 +67,13 @@ def tiled_losses(
     """
     if ref_embeddings is None:
         own_column = 0
-    left, right, reach = inner_product_form(
-        embeddings, ref_embeddings, distance, temperature
-    )
+    rows = as_real_rows(embeddings)
+    refs = None if ref_embeddings is None else as_real_rows(ref_embeddings)
+    left, right, reach, factors = inner_product_form(rows, refs, distance, temperature)
+    if factors is None:
+        rows, refs = left, right
+    elif refs is None:
+        refs = rows
     safe = is_safe(reach, temperature, left.dtype)
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None
@@ -75,9 +81,8 @@ def tiled_losses(
     keep = safe and block_size is None and needed <= KEPT_BYTES
     keep = keep and torch.is_grad_enabled()
     classes = class_numbers(labels, ref_labels, ignore_index, left)
-    losses, anchors = TiledLosses.apply(
-        left, right, (*classes, own_column, safe, mirrored, block), keep
-    )
+    tiles = Tiles(left, right, *classes, own_column, safe, mirrored, block)
+    losses, anchors = TiledLosses.apply(rows, refs, tiles, factors, keep)
     return losses, anchors
 
 
@@ -97,114 +102,6 @@ def is_safe(
     if isinstance(temperature, Tensor):
         temperature = temperature.item()
     return reach / temperature < (40 if dtype == torch.float32 else 350)
-
-
-def very_low(dtype: torch.dtype) -> float:
-    """Stands for log 0: its exp is 0, and a few of them add up without overflow."""
-    return torch.finfo(dtype).min / 8
-
-
-def class_numbers(
-    labels: Tensor, ref_labels: Tensor | None, ignore_index: int, like: Tensor
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Labels of rows and columns as floats, and what unlabeled rows add to the logits.
-
-    Equal floats are found faster than equal integers. A label too large for a float is
-    replaced by its place among the sorted labels.
-
-    Returns:
-        (N,) and (M,) numbers; (N,) and (M,) biases, very low where a row is unlabeled,
-        or None if none is. On a GPU, whose values cannot be looked at without waiting,
-        the labels are always sorted and the biases are always there.
-    """
-    both = labels.long()
-    if ref_labels is not None:
-        both = torch.cat([both, ref_labels.long()])
-    low, high = -(2**62), 2**62
-    if both.device.type == "cpu" and len(both):
-        low, high = (int(bound) for bound in both.aminmax())
-    if low > -(2**24) and high < 2**24:  # float32 tells them apart
-        numbers = both.to(like.dtype)
-    else:
-        numbers = torch.searchsorted(both.sort().values, both).to(like.dtype)
-    biases = None
-    if low <= ignore_index <= high:
-        biases = (both == ignore_index).to(like.dtype) * very_low(like.dtype)
-    if ref_labels is None:
-        return numbers, numbers, biases, biases
-    lengths = [len(labels), len(ref_labels)]
-    if biases is None:
-        return *numbers.split(lengths), None, None
-    return *numbers.split(lengths), *biases.split(lengths)
-
-
-class Tiles(NamedTuple):
-    """What it takes to write down any tile.
-
-    Attributes:
-        left: (N, K).
-        right: (M, K); the logits are left @ right.T.
-        left_class: (N,), a number for each class.
-        right_class: (M,).
-        left_bias: (N,), very low where a row is unlabeled, or None.
-        right_bias: (M,) or None.
-        own_column: of the first row, which is not its own neighbor, or None.
-        safe: exp of a logit neither over- nor underflows.
-        mirrored: the columns are the rows, and a tile serves both. (Not if it is not
-            safe: their largest logits would differ.)
-        block: rows and columns of a tile.
-    """
-
-    left: Tensor
-    right: Tensor
-    left_class: Tensor
-    right_class: Tensor
-    left_bias: Tensor | None
-    right_bias: Tensor | None
-    own_column: int | None
-    safe: bool
-    mirrored: bool
-    block: int
-
-    def places(self) -> Iterator[tuple[slice, slice]]:
-        """Rows and columns of each tile; none below the diagonal if mirrored."""
-        for i in blocks(len(self.left), self.block):
-            for j in blocks(len(self.right), self.block):
-                if not (self.mirrored and j.start < i.start):
-                    yield i, j
-
-    def logits(self, i: slice, j: slice) -> Tensor:
-        """One tile; very low for a row with itself and at unlabeled rows."""
-        tile = self.left[i] @ self.right[j].T
-        if self.left_bias is not None and self.right_bias is not None:
-            tile += self.left_bias[i, None]
-            tile += self.right_bias[j]
-        if self.own_column is not None:
-            own = i.start + self.own_column - j.start  # may lie beyond this tile
-            tile.diagonal(own).fill_(very_low(tile.dtype))
-        return tile
-
-    def scratch(self, tiles: int) -> Tensor:
-        """Room for so many tiles: new memory at every step would cost more."""
-        rows, columns = len(self.left), len(self.right)
-        shape = tiles, min(self.block, rows), min(self.block, columns)
-        return self.left.new_empty(shape)
-
-    def masks(self, i: slice, j: slice, scratch: Tensor) -> Tensor:
-        """Writes 1.0 for partners, then 1.0 for others, into the first two tiles.
-
-        Floats: a product with them takes a tenth of a product with booleans.
-        """
-        mine, theirs = self.left_class[i, None], self.right_class[j]
-        masks = scratch[:, : len(mine), : len(theirs)]
-        torch.eq(mine, theirs, out=masks[0])
-        torch.ne(mine, theirs, out=masks[1])
-        return masks
-
-
-def blocks(rows: int, block: int) -> list[slice]:
-    """The rows, cut into blocks; the last one may be smaller."""
-    return [slice(i, min(i + block, rows)) for i in range(0, rows, block)]
 
 
 class Slopes(NamedTuple):
@@ -272,12 +169,18 @@ class TiledLosses(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, left: Tensor, right: Tensor, layout: tuple[Any, ...], keep: bool
+        ctx: Any,
+        rows: Tensor,
+        refs: Tensor,
+        tiles: Tiles,
+        factors: tuple[Tensor, Tensor] | None,
+        keep: bool,
     ) -> tuple[Tensor, Tensor]:
-        tiles = ctx.tiles = Tiles(left, right, *layout)
-        ctx.kept = []
-        with full_precision(left):
-            if tiles.safe:
+        ctx.tiles, ctx.factors, ctx.kept = tiles, factors, []
+        with full_precision(rows):
+            if keep and tiles.is_one():
+                losses, anchors, ctx.slopes = one_tile_sums(tiles)
+            elif tiles.safe:
                 losses, anchors, ctx.slopes, ctx.kept = plain_sums(tiles, keep)
             else:
                 losses, anchors, ctx.slopes = guarded_sums(tiles)
@@ -291,10 +194,17 @@ class TiledLosses(torch.autograd.Function):
                 "the tiled loss has no second derivative; give it a callable distance, "
                 "such as distance=cosine_distance, and autograd finds one"
             )
-        wanted = ctx.needs_input_grad[1] and not ctx.tiles.mirrored
+        tiles, both = ctx.tiles, ctx.needs_input_grad[1] and not ctx.tiles.mirrored
         with full_precision(weights):
-            left, right = gradients(ctx.tiles, ctx.slopes, weights, ctx.kept, wanted)
-        return left, right, None, None
+            if isinstance(ctx.slopes, OneTile):
+                left, right = one_tile_gradients(tiles, ctx.slopes, weights, both)
+            else:
+                left, right = gradients(tiles, ctx.slopes, weights, ctx.kept, both)
+        if ctx.factors is not None:
+            left = gradient_of_given(left, tiles.left, ctx.factors[0])
+            if right is not None:
+                right = gradient_of_given(right, tiles.right, ctx.factors[1])
+        return left, right, None, None, None
 
 
 def gradients(

@@ -141,69 +141,6 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
     return distances + (distances.clamp(min=0) - distances).detach()
 
 
-def inner_product_form(
-    embeddings: Tensor,
-    ref_embeddings: Tensor | None,
-    distance: str,
-    temperature: float | Tensor = 1.0,
-) -> tuple[Tensor, Tensor, float | None]:
-    r"""A named distance over T as an inner product, for use without its matrix.
-
-    .. math:: l_i \cdot r_j = (c - d_{ij}) / T
-
-    where c is 1 for `"cosine"` and 0 for `"sqeuclidean"`, whose rows get two columns
-    more: (2x, -1, -a) and (z, b, 1), with their squared lengths a and b. Both sides
-    get half of 1/T, and so half of its gradient, too.
-
-    Args:
-        embeddings: (N, D) real floating or complex.
-        ref_embeddings: (M, D), or `None`: the embeddings themselves.
-        distance: `"cosine"` or `"sqeuclidean"`.
-        temperature: T.
-
-    Returns:
-        l and r, and a bound on T times their products: `None` where to look for it
-        would stall a GPU. Without references, l and r have the same gradient.
-
-    Example:
-        >>> left, right, bound = inner_product_form(torch.eye(2), None, "sqeuclidean")
-        >>> left @ right.T
-        tensor([[ 0., -2.],
-                [-2.,  0.]], dtype=torch.float64)
-    """
-    check_distance_name(distance)
-    both = [as_real_rows(embeddings)]
-    if ref_embeddings is not None:
-        both.append(as_real_rows(ref_embeddings))
-    if distance == "sqeuclidean":
-        wide = wide_dtype(both[0])
-        center = middle(both[-1].to(wide))  # distances do not see a shift
-        both = [rows.to(wide) - center for rows in both]
-    scale: float | Tensor
-    if isinstance(temperature, Tensor) and not is_known(temperature):
-        # Where it is: to move a number to a GPU would make the program wait.
-        scale = temperature.to(both[0].dtype).rsqrt()
-    else:
-        scale = float(temperature) ** -0.5
-    if distance == "cosine":
-        both = [normalize_rows(rows, scale) for rows in both]
-        return both[0], both[-1], 1.0
-    left, right = both[0], both[-1]
-    a, b = (rows.square().sum(dim=1, keepdim=True) for rows in (left, right))
-    bound = None
-    if a.device.type == "cpu" and a.numel() and b.numel():
-        # |x - z|^2 <= 2 |x|^2 + 2 |z|^2
-        bound = 2 * float(a.detach().max() + b.detach().max())
-    ones = torch.ones_like
-    left = torch.cat([2 * left, -ones(a), -a], dim=1) * scale
-    return left, torch.cat([right, b, ones(b)], dim=1) * scale, bound
-
-
-def is_known(temperature: Tensor) -> bool:
-    """Whether this is no more than a number: on the CPU, without a gradient."""
-    return temperature.device.type == "cpu" and not temperature.requires_grad
-
-
 def middle(rows: Tensor) -> Tensor:
     """The mean row, without a gradient; zeros if there is none."""
     return rows.detach().sum(dim=0) / max(len(rows), 1)

@@ -10,9 +10,10 @@ from torch import Tensor
 from snnl_tutorial.loss.checks import check_embeddings, check_integer, check_labels
 from snnl_tutorial.loss.distance import (
     Distance,
-    inner_product_form,
+    as_real_rows,
     pairwise_distance,
 )
+from snnl_tutorial.loss.inner_product import inner_product_form
 from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
 from snnl_tutorial.loss.temperature import check_temperature
 
@@ -162,7 +163,7 @@ def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
             return pairwise_distance(some, embeddings, distance)
 
         return Strips(blocks, block, strip, 0.0)
-    left, right, _ = inner_product_form(embeddings, None, distance)
+    left, right, *_ = inner_product_form(as_real_rows(embeddings), None, distance)
     offset, largest = 1.0, 2.0
     if distance == "sqeuclidean":  # see there: a column holds the squared lengths
         offset, largest = 0.0, 4 * float(right[:, -2].max())

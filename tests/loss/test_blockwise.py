@@ -7,16 +7,18 @@ from hypothesis import strategies as st
 
 from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
 from snnl_tutorial.loss import blockwise
-from snnl_tutorial.loss.blockwise import class_numbers, tiled_losses
+from snnl_tutorial.loss.blockwise import tiled_losses
 from snnl_tutorial.loss.distance import (
     NAMED_DISTANCES,
+    as_real_rows,
     cosine_distance,
-    inner_product_form,
     pairwise_distance,
 )
+from snnl_tutorial.loss.inner_product import inner_product_form
 from snnl_tutorial.loss.masking import neighbor_masks
 from snnl_tutorial.loss.sampling import sampling_logits
 from snnl_tutorial.loss.soft_nearest_neighbor import anchor_losses, row_losses
+from snnl_tutorial.loss.tiles import class_numbers
 from tests import oracle
 from tests.loss.test_distance import rows_of
 from tests.loss.test_soft_nearest_neighbor import labels_of
@@ -188,7 +190,9 @@ def test_labels_too_large_for_a_float_stay_apart():
 def test_the_inner_product_form_is_the_distance(name, with_refs):
     rows = rows_of(0, 8, 3, torch.complex64)
     refs = rows_of(1, 5, 3, torch.complex64) if with_refs else None
-    left, right, bound = inner_product_form(rows, refs, name, 0.25)
+    given = None if refs is None else as_real_rows(refs)
+    form = inner_product_form(as_real_rows(rows), given, name, 0.25)
+    left, right, bound = form[:3]
     others = None if refs is None else refs.numpy()
     want = torch.from_numpy(oracle.distances(rows.numpy(), others, name))
     products = 0.25 * left @ right.T

@@ -1,0 +1,119 @@
+"""One tile of logits, and who is whose partner in it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+def very_low(dtype: torch.dtype) -> float:
+    """Stands for log 0: its exp is 0, and a few of them add up without overflow."""
+    return torch.finfo(dtype).min / 8
+
+
+def class_numbers(
+    labels: Tensor, ref_labels: Tensor | None, ignore_index: int, like: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Labels of rows and columns as floats, and what unlabeled rows add to the logits.
+
+    Equal floats are found faster than equal integers. A label too large for a float is
+    replaced by its place among the sorted labels.
+
+    Returns:
+        (N,) and (M,) numbers; (N,) and (M,) biases, very low where a row is unlabeled,
+        or None if none is. On a GPU, whose values cannot be looked at without waiting,
+        the labels are always sorted and the biases are always there.
+    """
+    both = labels.long()
+    if ref_labels is not None:
+        both = torch.cat([both, ref_labels.long()])
+    low, high = -(2**62), 2**62
+    if both.device.type == "cpu" and len(both):
+        low, high = (int(bound) for bound in both.aminmax())
+    if low > -(2**24) and high < 2**24:  # float32 tells them apart
+        numbers = both.to(like.dtype)
+    else:
+        numbers = torch.searchsorted(both.sort().values, both).to(like.dtype)
+    biases = None
+    if low <= ignore_index <= high:
+        biases = (both == ignore_index).to(like.dtype) * very_low(like.dtype)
+    if ref_labels is None:
+        return numbers, numbers, biases, biases
+    lengths = [len(labels), len(ref_labels)]
+    if biases is None:
+        return *numbers.split(lengths), None, None
+    return *numbers.split(lengths), *biases.split(lengths)
+
+
+class Tiles(NamedTuple):
+    """What it takes to write down any tile.
+
+    Attributes:
+        left: (N, K).
+        right: (M, K); the logits are left @ right.T.
+        left_class: (N,), a number for each class.
+        right_class: (M,).
+        left_bias: (N,), very low where a row is unlabeled, or None.
+        right_bias: (M,) or None.
+        own_column: of the first row, which is not its own neighbor, or None.
+        safe: exp of a logit neither over- nor underflows.
+        mirrored: the columns are the rows, and a tile serves both. (Not if it is not
+            safe: their largest logits would differ.)
+        block: rows and columns of a tile.
+    """
+
+    left: Tensor
+    right: Tensor
+    left_class: Tensor
+    right_class: Tensor
+    left_bias: Tensor | None
+    right_bias: Tensor | None
+    own_column: int | None
+    safe: bool
+    mirrored: bool
+    block: int
+
+    def is_one(self) -> bool:
+        """Whether all fits into one tile."""
+        return max(len(self.left), len(self.right)) <= self.block
+
+    def places(self) -> Iterator[tuple[slice, slice]]:
+        """Rows and columns of each tile; none below the diagonal if mirrored."""
+        for i in blocks(len(self.left), self.block):
+            for j in blocks(len(self.right), self.block):
+                if not (self.mirrored and j.start < i.start):
+                    yield i, j
+
+    def logits(self, i: slice, j: slice) -> Tensor:
+        """One tile; very low for a row with itself and at unlabeled rows."""
+        tile = self.left[i] @ self.right[j].T
+        if self.left_bias is not None and self.right_bias is not None:
+            tile += self.left_bias[i, None]
+            tile += self.right_bias[j]
+        if self.own_column is not None:
+            own = i.start + self.own_column - j.start  # may lie beyond this tile
+            tile.diagonal(own).fill_(very_low(tile.dtype))
+        return tile
+
+    def scratch(self, tiles: int) -> Tensor:
+        """Room for so many tiles: new memory at every step would cost more."""
+        rows, columns = len(self.left), len(self.right)
+        shape = tiles, min(self.block, rows), min(self.block, columns)
+        return self.left.new_empty(shape)
+
+    def masks(self, i: slice, j: slice, scratch: Tensor) -> Tensor:
+        """Writes 1.0 for partners, then 1.0 for others, into the first two tiles.
+
+        Floats: a product with them takes a tenth of a product with booleans.
+        """
+        mine, theirs = self.left_class[i, None], self.right_class[j]
+        masks = scratch[:, : len(mine), : len(theirs)]
+        torch.eq(mine, theirs, out=masks[0])
+        torch.ne(mine, theirs, out=masks[1])
+        return masks
+
+
+def blocks(rows: int, block: int) -> list[slice]:
+    """The rows, cut into blocks; the last one may be smaller."""
+    return [slice(i, min(i + block, rows)) for i in range(0, rows, block)]
