@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from benchmarks.measure import medians, print_table, store
+from benchmarks.measure import medians, parse, print_table, store
 from snnl_tutorial import LayerwiseSoftNearestNeighborLoss, load_dataset
 from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=41, help="at least 7 to store")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dry-run", action="store_true", help="store nothing")
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     data = load_dataset("mnist", "train")
     images = data.images[: options.rows].flatten(1).to(options.device)
     labels = data.labels[: options.rows].to(options.device)

@@ -15,7 +15,16 @@ from typing import Any
 import torch
 from pytorch_metric_learning.losses import NCALoss
 
-from benchmarks.measure import GIB, batch, medians, print_table, step, store
+from benchmarks.measure import (
+    GIB,
+    LEAST_REPEATS,
+    batch,
+    medians,
+    parse,
+    print_table,
+    step,
+    store,
+)
 from snnl_tutorial import soft_nearest_neighbor_loss
 from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
@@ -40,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--limit", type=float, default=8.0, help="GiB for the others")
     parser.add_argument("--dry-run", action="store_true", help="store nothing")
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     table = []
     for columns in options.columns:
         for rows in options.rows:
@@ -55,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
             contenders["floor"] = floor(x)
             # Small batches are quick, and their times vary more.
             repeats = max(options.repeats, min(51, 20_000 // rows))
-            if options.repeats < 7:
+            if options.repeats < LEAST_REPEATS:
                 repeats = options.repeats
             label = f"N={rows} D={columns}"
             seconds = medians(contenders, repeats, label, options.device)

@@ -1,5 +1,6 @@
 """What every benchmark shares: medians in one run, peak memory, the stored table."""
 
+import argparse
 import csv
 import json
 import os
@@ -18,6 +19,8 @@ from tqdm.auto import tqdm
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
 GIB = 2**30
+LEAST_REPEATS = 7
+"""Fewer give no median worth storing."""
 
 
 def medians(
@@ -37,6 +40,18 @@ def medians(
             if turn >= 2:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def parse(
+    parser: argparse.ArgumentParser, arguments: list[str] | None
+) -> argparse.Namespace:
+    """The options; too few repeats are refused before they are measured."""
+    options = parser.parse_args(arguments)
+    if options.repeats < LEAST_REPEATS and not options.dry_run:
+        parser.error(
+            f"--repeats {options.repeats}: at least 7 are stored, or --dry-run"
+        )
+    return options
 
 
 def wait(device: str) -> None:

@@ -14,6 +14,7 @@ from benchmarks.measure import (
     batch,
     in_own_process,
     medians,
+    parse,
     print_table,
     step,
     store,
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=7, help="at least 7 to store")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dry-run", action="store_true", help="store nothing")
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     table = []
     for rows in options.rows:
         run = step(LOSSES["tiles"], *batch(rows, COLUMNS, options.device))

@@ -212,7 +212,7 @@ def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
     info = f"snnl_tutorial-{PROJECT['version']}.dist-info"
     assert tops == {"snnl_tutorial", info}
     tables = {f"results/{path.name}" for path in ROOT.glob("data/results/*.csv")}
-    assert len(tables) >= 3
+    assert len(tables) >= 4
     data = "snnl_tutorial/data/"
     assert {name.removeprefix(data) for name in names if name.startswith(data)} == {
         "mnist-5000-1000.npz",

@@ -1,4 +1,4 @@
-"""The exact loss in tiles: no N x M matrix is ever whole.
+"""The exact loss in tiles: no N x M matrix is ever whole. (chapter 11)
 
 The batch is cut into blocks of rows. A tile holds what one block has to say to
 another, and is used while it still lies in the processor's cache. Three ideas:
@@ -64,6 +64,8 @@ def tiled_losses(
         >>> rows, labels = torch.eye(4), torch.tensor([0, 0, 1, 1])
         >>> tiled_losses(rows, labels, 1.0, "cosine", block_size=3)[0]
         tensor([1.0986, 1.0986, 1.0986, 1.0986])
+
+    Derived in chapter 11.
     """
     if ref_embeddings is None:
         own_column = 0

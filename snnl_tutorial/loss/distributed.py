@@ -1,4 +1,4 @@
-"""The whole batch across processes, with its gradient.
+"""The whole batch across processes, with its gradient. (chapter 11)
 
 Each process holds a part of the batch. It gathers everybody's rows, computes the losses
 of its own with all of them as neighbors, and the sums are added up: memory is linear in

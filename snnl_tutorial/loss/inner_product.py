@@ -1,4 +1,4 @@
-"""A named distance as an inner product: a logit without its matrix (chapter 11)."""
+"""A named distance as an inner product. (chapter 11)"""
 
 from typing import NamedTuple
 

@@ -64,13 +64,20 @@ def test_every_benchmark_runs(name, arguments, ratio, capsys):
     assert ratio in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["loss", "layers", "scaling"])
+def test_too_few_repeats_are_not_stored(name, capsys):
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"benchmarks.{name}").main(["--repeats", "6"])
+    assert "--repeats 6: at least 7 are stored" in capsys.readouterr().err
+
+
 def test_a_benchmark_that_fails_elsewhere_ends_with_one_line(capfd):
     with pytest.raises(SystemExit, match=r"exit code 2: .* -m benchmarks.memory"):
         measure.in_own_process("benchmarks.memory", ["--rows", "many"])
     assert "invalid int value" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["loss", "memory", "layers"])
+@pytest.mark.parametrize("name", ["loss", "memory", "scaling", "layers"])
 def test_stored_tables_name_their_surroundings(name):
     for row in table(name):
         assert row["device"]
@@ -107,15 +114,24 @@ def test_the_stored_step_with_four_layers_costs_little():
 def test_the_stored_ratios_are_what_the_readme_says():
     least = {30: (3, 2), 500: (2, 1.5), 2000: (1.3, 1.2)}
     rows = table("loss")
-    assert {int(row["N"]) for row in rows} >= {128, 1024, 2048, 4096}
+    assert {int(row["N"]) for row in rows} >= {128, 1024, 4096, 16_384}
     for row in rows:
         n, d = int(row["N"]), int(row["D"])
-        published, nca = float(row["published/ours"]), float(row["nca/ours"])
-        if n == 128:
-            assert published > (0.75 if d == 30 else 0.95)
-        else:
+        if row["published/ours"]:  # the others need too much memory at the largest N
+            published, nca = float(row["published/ours"]), float(row["nca/ours"])
             assert published > 0.95
-        if n >= 1024:
-            assert published > least[d][0]
-            assert nca > least[d][1]
-            assert d == 30 or float(row["ours/floor"]) < 1.5
+            assert n < 1024 or published > least[d][0]
+            assert n < 1024 or nca > least[d][1]
+        else:
+            assert n > 4096
+        assert n < 1024 or d == 30 or float(row["ours/floor"]) < 1.5
+
+
+def test_the_stored_exponents_are_near_one_and_two():
+    rows = table("scaling")
+    sizes = [int(row["N"]) for row in rows]
+    memory = exponent(sizes, [float(row["peak_bytes"]) for row in rows])
+    time = exponent(sizes, [float(row["seconds"]) for row in rows])
+    assert max(sizes) >= 65_536
+    assert memory < 1.1
+    assert time < 2.1
