@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see
     from snnl_tutorial.experiment.datasets import load_dataset
+    from snnl_tutorial.experiment.estimator import SoftNearestNeighborEncoder
+    from snnl_tutorial.experiment.models import Autoencoder
     from snnl_tutorial.loss.entanglement import entanglement
     from snnl_tutorial.loss.layers import (
         LayerwiseSoftNearestNeighborLoss,
@@ -26,9 +28,11 @@ if TYPE_CHECKING:  # what editors and type checkers see
 
 HOMES = {
     "AnnealedTemperature": "loss.temperature",
+    "Autoencoder": "experiment.models",
     "ConstantTemperature": "loss.temperature",
     "LayerwiseSoftNearestNeighborLoss": "loss.layers",
     "LearnedTemperature": "loss.temperature",
+    "SoftNearestNeighborEncoder": "experiment.estimator",
     "SoftNearestNeighborLoss": "loss.soft_nearest_neighbor",
     "entanglement": "loss.entanglement",
     "load_dataset": "experiment.datasets",
@@ -39,9 +43,11 @@ HOMES = {
 __version__ = "0.1.0"
 __all__ = [
     "AnnealedTemperature",
+    "Autoencoder",
     "ConstantTemperature",
     "LayerwiseSoftNearestNeighborLoss",
     "LearnedTemperature",
+    "SoftNearestNeighborEncoder",
     "SoftNearestNeighborLoss",
     "entanglement",
     "load_dataset",

@@ -1,8 +1,11 @@
-"""Small networks that the chapters train."""
+"""The networks that the chapters train, small enough to read."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -19,7 +22,6 @@ class Classifier(nn.Module):
         inplace: whether the ReLUs overwrite their inputs, as many networks do.
 
     Example:
-        >>> import torch
         >>> Classifier(784, 10)(torch.zeros(2, 28, 28)).shape
         torch.Size([2, 10])
     """
@@ -41,3 +43,189 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.output(self.hidden(images.flatten(1)))
+
+
+class Autoencoder(nn.Module):
+    """The fully connected autoencoder x-500-500-2000-d-2000-500-500-x.
+
+    The widths of Agarap and Azcarraga (2020), after Salakhutdinov and Hinton (2007).
+    ReLU between the layers; a sigmoid makes the code and the output. Weights before a
+    ReLU start as He et al. (2015) say, before a sigmoid as Glorot and Bengio (2010)
+    say, biases at 0.
+
+    Its layers to put a loss on are "encoder.1", "encoder.3" and "encoder.5" (ReLUs),
+    the code "encoder.7", "decoder.1", "decoder.3" and "decoder.5", and the output
+    "decoder.7".
+
+    Args:
+        in_features: x, numbers in one flattened input.
+        code_units: d.
+        hidden_units: widths between the input and the code.
+
+    Example:
+        >>> model = Autoencoder(784, code_units=50)
+        >>> model(torch.zeros(2, 28, 28)).shape, model.encode(torch.zeros(2, 784)).shape
+        (torch.Size([2, 784]), torch.Size([2, 50]))
+    """
+
+    def __init__(
+        self,
+        in_features: int = 784,
+        code_units: int = 50,
+        hidden_units: Sequence[int] = (500, 500, 2000),
+    ) -> None:
+        super().__init__()
+        widths = [in_features, *hidden_units, code_units]
+        self.encoder = sigmoid_ending(widths)
+        self.decoder = sigmoid_ending(widths[::-1])
+        self.code_layer = f"encoder.{len(self.encoder) - 1}"
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, ...) images to (N, code_units) codes in [0, 1]."""
+        return self.encoder(images.flatten(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decoder(self.encode(images))
+
+
+def sigmoid_ending(widths: Sequence[int]) -> nn.Sequential:
+    """Linear layers of these widths, ReLUs between them, a sigmoid at the end."""
+    layers: list[nn.Module] = []
+    for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
+        linear = nn.Linear(inputs, outputs)
+        nn.init.zeros_(linear.bias)
+        if number < len(widths) - 1:
+            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+            layers += [linear, nn.ReLU()]
+        else:
+            nn.init.xavier_uniform_(linear.weight)
+            layers += [linear, nn.Sigmoid()]
+    return nn.Sequential(*layers)
+
+
+class ConvolutionalAutoencoder(nn.Module):
+    """A small autoencoder of convolutions, for gray images of 28 x 28.
+
+    Three convolutions halve the image twice and see 3 x 3 pixels each; batch norm
+    keeps their outputs in range. The code is linear and centered by a batch norm of
+    its own, so that its directions, which is what a cosine sees, can point anywhere.
+
+    Its layers to put a loss on are "encoder.stage1", "encoder.stage2",
+    "encoder.stage3" and the code "encoder.code".
+
+    Args:
+        code_units: width of the code.
+        channels: of the three convolutions.
+
+    Example:
+        >>> model = ConvolutionalAutoencoder(code_units=50)
+        >>> model(torch.zeros(2, 28, 28)).shape, model.encode(torch.zeros(2, 784)).shape
+        (torch.Size([2, 784]), torch.Size([2, 50]))
+    """
+
+    code_layer = "encoder.code"
+
+    def __init__(
+        self, code_units: int = 50, channels: tuple[int, int, int] = (32, 64, 128)
+    ) -> None:
+        super().__init__()
+        first, second, third = channels
+        self.encoder = nn.Sequential(
+            OrderedDict(
+                image=nn.Unflatten(1, (1, 28, 28)),
+                stage1=convolution(1, first, stride=1),
+                stage2=convolution(first, second, stride=2),
+                stage3=convolution(second, third, stride=2),
+                flat=nn.Flatten(),
+                linear=nn.Linear(third * 49, code_units, bias=False),
+                code=nn.BatchNorm1d(code_units),
+            )
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(code_units, third * 49),
+            nn.ReLU(),
+            nn.Unflatten(1, (third, 7, 7)),
+            nn.ConvTranspose2d(third, second, 4, stride=2, padding=1),
+            nn.BatchNorm2d(second),
+            nn.ReLU(),
+            nn.ConvTranspose2d(second, 1, 4, stride=2, padding=1),
+            nn.Flatten(),
+            nn.Sigmoid(),
+        )
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, ...) images to (N, code_units) codes."""
+        return self.encoder(images.flatten(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decoder(self.encode(images))
+
+
+class ConvolutionalClassifier(nn.Module):
+    """The encoder of `ConvolutionalAutoencoder` with one linear layer on its code.
+
+    Args:
+        classes: how many.
+        code_units: width of the code, the layer "encoder.code".
+        channels: of the three convolutions.
+
+    Example:
+        >>> ConvolutionalClassifier(10)(torch.zeros(2, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+
+    code_layer = "encoder.code"
+
+    def __init__(
+        self,
+        classes: int = 10,
+        code_units: int = 50,
+        channels: tuple[int, int, int] = (32, 64, 128),
+    ) -> None:
+        super().__init__()
+        self.encoder = ConvolutionalAutoencoder(code_units, channels).encoder
+        self.output = nn.Linear(code_units, classes)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, ...) images to (N, code_units) codes."""
+        return self.encoder(images.flatten(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.output(self.encode(images))
+
+
+def convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """3 x 3 convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+@torch.no_grad()
+def encode_all(model: Any, images: Tensor, batch_size: int = 1000) -> Tensor:
+    """Codes of all images, in evaluation mode, batch by batch, on the CPU.
+
+    Args:
+        model: with a method `encode`; its device is that of its first parameter.
+        images: (N, ...), on any device.
+        batch_size: rows at a time.
+
+    Returns:
+        (N, D) on the CPU.
+
+    Example:
+        >>> encode_all(Autoencoder(4, 2, (3,)), torch.rand(5, 4), batch_size=2).shape
+        torch.Size([5, 2])
+    """
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        parts = [
+            model.encode(part.to(device)).cpu() for part in images.split(batch_size)
+        ]
+    finally:
+        model.train(training)
+    return torch.cat(parts)

@@ -1,12 +1,16 @@
 """One plain loop that trains anything whose loss has named terms."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from snnl_tutorial.experiment.checkpoint import Checkpoint
 from snnl_tutorial.loss.layers import LayerwiseSoftNearestNeighborLoss
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def train(
@@ -19,20 +23,28 @@ def train(
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    augment: Augmentation | None = None,
+    autocast: bool = False,
+    checkpoint: Path | None = None,
     after_epoch: Callable[[int], None] | None = None,
 ) -> list[dict[str, float]]:
-    """Train the objective's model with Adam.
+    """Train the objective's model with Adam, on the device where the model lies.
 
     Args:
         objective: model, criterion and loss together; all its parameters are trained,
             a learned temperature included.
         inputs: (N, ...), on the model's device.
         targets: (N, ...), what the criterion compares the outputs with.
-        labels: (N,) integer; the targets if not given.
+        labels: (N,) integer; the targets if not given. Rows labeled -100 count in the
+            criterion only.
         epochs: how often each row is seen. A `Temperature` is told each epoch.
         batch_size: rows a step.
         learning_rate: of Adam.
-        seed: decides the order of the rows.
+        seed: decides the order of the rows, and what `augment` draws.
+        augment: (inputs of a batch, generator on the CPU) -> inputs.
+        autocast: whether products are taken in bfloat16.
+        checkpoint: a file that is written after every epoch, and from which a training
+            that was interrupted goes on, if it is there: on a CPU, to the same weights.
         after_epoch: called with the number of epochs done, to measure or draw.
 
     Returns:
@@ -40,7 +52,8 @@ def train(
         "total", "primary", "snn" and of each layer, and the last "temperature".
 
     Raises:
-        ValueError: the loss is not finite, with the epoch; or there are no rows.
+        ValueError: the loss is not finite, with the epoch; there are no rows; or the
+            checkpoint is of a training with other settings.
 
     Example:
         >>> from torch import nn
@@ -58,19 +71,33 @@ def train(
     optimizer = torch.optim.Adam(objective.parameters(), lr=learning_rate)
     generator = torch.Generator().manual_seed(seed)
     temperature = objective.soft_nearest_neighbor.temperature
-    history = []
-    for epoch in tqdm(range(epochs), desc="training", unit="epoch", leave=False):
+    settings = {
+        **{"rows": len(inputs), "batch_size": batch_size, "seed": seed},
+        **{"learning_rate": learning_rate, "factor": objective.factor},
+    }
+    saved = Checkpoint(checkpoint, objective, optimizer, generator, settings)
+    history = saved.load()
+    done = len(history)
+    bar = tqdm(
+        *(range(done, epochs), "training"),
+        **{"initial": done, "total": epochs, "unit": "epoch", "leave": False},
+    )
+    for epoch in bar:
         temperature.set_epoch(epoch)
         steps = []
         order = torch.randperm(len(inputs), generator=generator, device="cpu")
         for batch in order.split(batch_size):
             rows = batch.to(inputs.device)
-            terms = objective(inputs[rows], targets[rows], labels[rows])
+            images = inputs[rows]
+            if augment is not None:
+                images = augment(images, generator)
+            with torch.autocast(inputs.device.type, torch.bfloat16, enabled=autocast):
+                terms = objective(images, targets[rows], labels[rows])
             optimizer.zero_grad()
             terms.total.backward()
             optimizer.step()
             named = [terms.total, terms.primary, terms.snn, *terms.per_layer.values()]
-            steps.append(torch.stack(named).detach())
+            steps.append(torch.stack([term.detach() for term in named]))
         means = torch.stack(steps).mean(dim=0).tolist()
         names = ["total", "primary", "snn", *terms.per_layer]
         record = {"epoch": epoch, **dict(zip(names, means, strict=True))}
@@ -78,6 +105,7 @@ def train(
         if not torch.isfinite(torch.tensor(record["total"])):
             raise ValueError(f"the loss is {record['total']} in epoch {epoch}")
         history.append(record)
+        saved.save(history)
         if after_epoch is not None:
             after_epoch(epoch + 1)
     return history

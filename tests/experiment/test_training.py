@@ -10,7 +10,7 @@ from snnl_tutorial import (
     LayerwiseSoftNearestNeighborLoss,
     LearnedTemperature,
 )
-from snnl_tutorial.experiment.models import Classifier
+from snnl_tutorial.experiment.models import Autoencoder, Classifier
 from snnl_tutorial.experiment.training import train
 from tests.loss.test_distance import rows_of
 
@@ -97,3 +97,100 @@ def test_a_loss_that_is_not_finite_stops_the_training():
 def test_no_rows():
     with pytest.raises(ValueError, match="inputs.*at least one row"):
         train(objective_of(), torch.zeros(0, 3), torch.zeros(0).long(), epochs=1)
+
+
+def noisy(rows, generator):
+    return rows + 0.1 * torch.randn(rows.shape, generator=generator)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stopped_after", [1, 3])
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, stopped_after):
+    rows, targets = task()
+    settings = {"epochs": 5, "batch_size": 16, "augment": noisy}
+
+    def new():
+        objective = objective_of(temperature=LearnedTemperature(1.0))
+        objective.model.hidden.append(nn.Dropout(0.3))
+        return objective
+
+    def stop(done):
+        if done == stopped_after:
+            raise Stop
+
+    whole = new()
+    history = train(whole, rows, targets, **settings)
+    part, path = new(), tmp_path / "runs" / "part.pt"
+    with pytest.raises(Stop):
+        train(part, rows, targets, checkpoint=path, after_epoch=stop, **settings)
+    resumed, epochs = new(), []
+    torch.manual_seed(123)  # another process would have drawn something else
+    got = train(
+        *(resumed, rows, targets),
+        checkpoint=path,
+        after_epoch=epochs.append,
+        **settings,
+    )
+    assert got == history
+    assert epochs == list(range(stopped_after + 1, 6))
+    for mine, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    train(objective_of(), rows, targets, epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match=r"checkpoint: .*a.pt belongs .*'seed': 0"):
+        train(objective_of(), rows, targets, epochs=2, seed=1, checkpoint=path)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint: .*a.pt is no checkpoint"):
+        train(objective_of(), rows, targets, epochs=2, checkpoint=path)
+
+
+def test_a_loss_that_fails_leaves_the_checkpoint_of_the_epoch_before(tmp_path):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    objective = objective_of()
+
+    def spoil(done):
+        if done == 2:
+            objective.model.output.weight.data.fill_(torch.nan)
+
+    with pytest.raises(ValueError, match="loss is nan in epoch 2"):
+        train(objective, rows, targets, epochs=4, checkpoint=path, after_epoch=spoil)
+    history = torch.load(path, weights_only=True)["history"]
+    assert [record["epoch"] for record in history] == [0, 1]
+
+
+def test_autocast_trains_in_bfloat16():
+    rows, targets = task()
+    dtypes = []
+    objective = objective_of()
+    objective.model.output.register_forward_hook(
+        lambda module, inputs, output: dtypes.append(output.dtype)
+    )
+    history = train(
+        objective, rows, targets, epochs=30, learning_rate=0.02, autocast=True
+    )
+    assert set(dtypes) == {torch.bfloat16}
+    assert history[-1]["primary"] < 0.3 * history[0]["primary"]
+
+
+def test_an_autoencoder_learns_from_all_rows_and_disentangles_the_labeled():
+    rows, targets = task()
+    rows = rows.sigmoid()
+    labels = targets.where(torch.arange(90) < 45, -100)
+    torch.manual_seed(0)
+    model = Autoencoder(3, 2, hidden_units=(16,))
+    objective = LayerwiseSoftNearestNeighborLoss(
+        *(model, nn.functional.binary_cross_entropy, 1.0, [model.code_layer]),
+        temperature=0.1,
+    )
+    history = train(objective, rows, rows, labels, epochs=60, learning_rate=0.01)
+    assert history[-1]["primary"] < history[0]["primary"]
+    assert history[-1]["snn"] < 0.5 * history[0]["snn"]

@@ -1,0 +1,48 @@
+"""Small changes to images that leave their class alone."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+def shift(images: Tensor, generator: torch.Generator, pixels: int = 2) -> Tensor:
+    """Move each image by a few pixels, its own number of them; what comes in is black.
+
+    Args:
+        images: (N, H, W).
+        generator: on the CPU.
+        pixels: at most so many, up or down and left or right.
+
+    Example:
+        >>> moved = shift(torch.ones(1, 3, 3), torch.Generator().manual_seed(0), 1)
+        >>> moved.shape, moved.sum() <= 9
+        (torch.Size([1, 3, 3]), tensor(True))
+    """
+    n, height, width = images.shape
+    start = torch.randint(2 * pixels + 1, (2, n, 1), generator=generator)
+    rows, columns = start.to(images.device)
+    rows = rows + torch.arange(height, device=images.device)  # (N, H)
+    columns = columns + torch.arange(width, device=images.device)  # (N, W)
+    image = torch.arange(n, device=images.device)[:, None, None]
+    padded = pad(images, (pixels, pixels, pixels, pixels))
+    return padded[image, rows[:, :, None], columns[:, None, :]]
+
+
+def shift_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
+    """`shift`, and left and right swapped in every second image, by chance.
+
+    For clothes; a mirrored digit is none.
+
+    Args:
+        images: (N, H, W).
+        generator: on the CPU.
+
+    Example:
+        >>> shift_and_mirror(torch.ones(2, 4, 4), torch.Generator()).shape
+        torch.Size([2, 4, 4])
+    """
+    images = shift(images, generator)
+    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    return torch.where(
+        mirrored[:, None, None].to(images.device), images.flip(2), images
+    )

@@ -1,0 +1,73 @@
+"""A training on disk, so that an interruption costs one epoch at most."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass
+class Checkpoint:
+    """What a training needs to go on as if nothing had happened.
+
+    Attributes:
+        path: the file, or `None` to keep nothing.
+        objective: model, loss and temperature.
+        optimizer: with its moments.
+        generator: that draws the order of the rows.
+        settings: that must be the same when the training goes on.
+    """
+
+    path: Path | None
+    objective: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    settings: dict[str, Any]
+
+    def save(self, history: list[dict[str, float]]) -> None:
+        """Write all of it, and replace the file only when that is done."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        content = {
+            "settings": self.settings,
+            "history": history,
+            "objective": self.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": torch.get_rng_state(),  # of dropout, for instance
+        }
+        try:
+            torch.save(content, unfinished)
+            unfinished.replace(self.path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def load(self) -> list[dict[str, float]]:
+        """Restore all of it, and return the history; nothing happens without a file.
+
+        Raises:
+            ValueError: the file is no checkpoint, or one of another training.
+        """
+        if self.path is None or not self.path.exists():
+            return []
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            settings = content["settings"]
+        except Exception as error:
+            raise ValueError(f"checkpoint: {self.path} is no checkpoint") from error
+        if settings != self.settings:
+            raise ValueError(
+                f"checkpoint: {self.path} belongs to a training with {settings}; "
+                f"got {self.settings}"
+            )
+        self.objective.load_state_dict(content["objective"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.generator.set_state(content["generator"])
+        torch.set_rng_state(content["random"])
+        history: list[dict[str, float]] = content["history"]
+        return history
