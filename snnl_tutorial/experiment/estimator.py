@@ -1,10 +1,9 @@
 """The disentangled code as a scikit-learn transformer."""
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -67,7 +66,7 @@ class SoftNearestNeighborEncoder(TransformerMixin, BaseEstimator):
         epochs: int = 20,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
-        random_state: int | np.random.RandomState | None = 0,
+        random_state: int | None = 0,
         device: str = "cpu",
     ) -> None:
         self.code_units = code_units
@@ -80,8 +79,8 @@ class SoftNearestNeighborEncoder(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Train on rows X (N, D) with labels y (N,); -1 marks an unlabeled row."""
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on array-like rows X (N, D), labels y (N,); -1: an unlabeled row."""
         table, classes = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(classes)
         unlabeled = np.asarray(classes == -1)
@@ -108,7 +107,7 @@ class SoftNearestNeighborEncoder(TransformerMixin, BaseEstimator):
         self.model_ = model
         return self
 
-    def transform(self, X: ArrayLike) -> NDArray[np.floating]:
+    def transform(self, X: Any) -> np.ndarray:
         """Codes (N, code_units) in [0, 1] of rows X (N, D)."""
         check_is_fitted(self)
         table = validate_data(self, X, reset=False, dtype=FLOATS)
@@ -120,7 +119,7 @@ class SoftNearestNeighborEncoder(TransformerMixin, BaseEstimator):
     def _n_features_out(self) -> int:
         return self.code_units
 
-    def _scaled(self, table: NDArray[np.floating]) -> Tensor:
+    def _scaled(self, table: np.ndarray) -> Tensor:
         """Columns that were from 0 to 1 in training, on the device."""
         return torch.from_numpy((table - self.minimum_) / self.width_).to(self.device)
 
