@@ -21,6 +21,7 @@ EXPLAINS = {
     "04": "snnl_tutorial.loss.soft_nearest_neighbor",
     "05": "snnl_tutorial.loss.layers",
     "06": "snnl_tutorial.loss.temperature",
+    "07": "snnl_tutorial.experiment.training",
     "11": "snnl_tutorial.loss.blockwise",
 }
 SOLUTION = re.compile(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import snnl_tutorial.experiment
 import snnl_tutorial.loss
 from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
@@ -47,11 +48,12 @@ def names_of(module: object) -> set[str]:
 
 
 def package_names() -> set[str]:
-    """The names that a reader can meet in `snnl_tutorial.loss`."""
+    """The names that a reader can meet."""
     names = set()
-    for found in pkgutil.iter_modules(snnl_tutorial.loss.__path__):
-        module = importlib.import_module(f"snnl_tutorial.loss.{found.name}")
-        names |= names_of(module)
+    for part in (snnl_tutorial.loss, snnl_tutorial.experiment):
+        for found in pkgutil.iter_modules(part.__path__):
+            module = importlib.import_module(f"{part.__name__}.{found.name}")
+            names |= names_of(module)
     return names
 
 

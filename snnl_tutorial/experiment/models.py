@@ -106,9 +106,9 @@ def sigmoid_ending(widths: Sequence[int]) -> nn.Sequential:
 class ConvolutionalAutoencoder(nn.Module):
     """A small autoencoder of convolutions, for gray images of 28 x 28.
 
-    Three convolutions halve the image twice and see 3 x 3 pixels each; batch norm
-    keeps their outputs in range. The code is linear and centered by a batch norm of
-    its own, so that its directions, which is what a cosine sees, can point anywhere.
+    Three convolutions, the first two of which halve the image. The code is linear and
+    centered by a batch norm of its own, so that its directions, which are what a cosine
+    sees, can point anywhere.
 
     Its layers to put a loss on are "encoder.stage1", "encoder.stage2",
     "encoder.stage3" and the code "encoder.code".
@@ -126,32 +126,33 @@ class ConvolutionalAutoencoder(nn.Module):
     code_layer = "encoder.code"
 
     def __init__(
-        self, code_units: int = 50, channels: tuple[int, int, int] = (32, 64, 128)
+        self, code_units: int = 50, channels: tuple[int, int, int] = (32, 64, 64)
     ) -> None:
         super().__init__()
         first, second, third = channels
         self.encoder = nn.Sequential(
             OrderedDict(
                 image=nn.Unflatten(1, (1, 28, 28)),
-                stage1=convolution(1, first, stride=1),
-                stage2=convolution(first, second, stride=2),
-                stage3=convolution(second, third, stride=2),
+                stage1=convolution(1, first, size=5, stride=2),
+                stage2=convolution(first, second, size=3, stride=2),
+                stage3=convolution(second, third, size=3, stride=1),
                 flat=nn.Flatten(),
                 linear=nn.Linear(third * 49, code_units, bias=False),
                 code=nn.BatchNorm1d(code_units),
             )
         )
         self.decoder = nn.Sequential(
-            nn.Linear(code_units, third * 49),
+            nn.Linear(code_units, first * 49),
             nn.ReLU(),
-            nn.Unflatten(1, (third, 7, 7)),
-            nn.ConvTranspose2d(third, second, 4, stride=2, padding=1),
-            nn.BatchNorm2d(second),
+            nn.Unflatten(1, (first, 7, 7)),
+            nn.ConvTranspose2d(first, first // 2, 4, stride=2, padding=1),
             nn.ReLU(),
-            nn.ConvTranspose2d(second, 1, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(first // 2, 1, 4, stride=2, padding=1),
             nn.Flatten(),
             nn.Sigmoid(),
         )
+        # A third faster on a CPU.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, images: Tensor) -> Tensor:
         """(N, ...) images to (N, code_units) codes."""
@@ -180,7 +181,7 @@ class ConvolutionalClassifier(nn.Module):
         self,
         classes: int = 10,
         code_units: int = 50,
-        channels: tuple[int, int, int] = (32, 64, 128),
+        channels: tuple[int, int, int] = (32, 64, 64),
     ) -> None:
         super().__init__()
         self.encoder = ConvolutionalAutoencoder(code_units, channels).encoder
@@ -194,10 +195,10 @@ class ConvolutionalClassifier(nn.Module):
         return self.output(self.encode(images))
 
 
-def convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """3 x 3 convolution, batch norm, ReLU."""
+def convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Sequential:
+    """A convolution, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
     )

@@ -83,6 +83,36 @@ def results(name: str) -> list[dict[str, Any]]:
         return [{key: value(text) for key, text in row.items()} for row in rows]
 
 
+def glue(name: str, value: float | str | bool | torch.Tensor) -> None:
+    """Store a result in the notebook, unseen, where a run's record finds it.
+
+    It is myst-nb's format, so that a page can show the value, too. (myst-nb itself is
+    not installed on Colab.)
+
+    Args:
+        name: of the result.
+        value: a number, a text, or a tensor of one number.
+
+    Raises:
+        TypeError: a value that is neither.
+
+    Example:
+        >>> glue("accuracy", 0.5)
+        0.5
+    """
+    if hasattr(value, "item"):  # of torch or numpy
+        value = value.item()
+    if not isinstance(value, int | float | str):
+        raise TypeError(
+            f"value must be a number, a text or a tensor of one number; "
+            f"got {type(value).__name__}"
+        )
+    from IPython.display import display
+
+    stored = {"name": name, "mime_prefix": ""}
+    display({"text/plain": repr(value)}, raw=True, metadata={"scrapbook": stored})
+
+
 def show_small_pngs() -> None:
     """Let Jupyter draw figures with `small_png`; outside Jupyter do nothing."""
     from IPython import get_ipython
