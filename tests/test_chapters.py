@@ -22,6 +22,7 @@ EXPLAINS = {
     "05": "snnl_tutorial.loss.layers",
     "06": "snnl_tutorial.loss.temperature",
     "07": "snnl_tutorial.experiment.training",
+    "08": "snnl_tutorial.experiment.evaluation",
     "11": "snnl_tutorial.loss.blockwise",
 }
 SOLUTION = re.compile(

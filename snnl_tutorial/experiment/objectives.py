@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snnl_tutorial.experiment.datasets import UNLABELED
 from snnl_tutorial.experiment.models import (
     Autoencoder,
     Classifier,
@@ -31,6 +32,7 @@ METHODS = {
     "classifier-snnl": "cross-entropy, and the loss on the layer before the output",
 }
 NETWORKS = {
+    "small": "fully connected, x-100-100-400-d-400-100-100-x",
     "paper": "fully connected, x-500-500-2000-d-2000-500-500-x",
     "convolutional": "three convolutions, and the way back",
 }
@@ -65,20 +67,21 @@ def make_objective(
     """
     check_choice(method, METHODS, "method")
     check_choice(network, NETWORKS, "network")
+    hidden = {"small": (100, 100, 400), "paper": (500, 500, 2000)}.get(network)
     model: Any
     criterion: Callable[[Any, Any], Tensor]
     if method.startswith("classifier"):
-        criterion = nn.functional.cross_entropy  # leaves out the label -100
-        if network == "paper":
-            model = Classifier(in_features, classes, (500, 500, 2000))
+        criterion = classification_loss
+        if hidden:
+            model = Classifier(in_features, classes, hidden)
             layers = ["hidden.5"]
         else:
             model = ConvolutionalClassifier(classes, code_units)
             layers = [model.code_layer]
     else:
         criterion = reconstruction_loss
-        if network == "paper":
-            model = Autoencoder(in_features, code_units)
+        if hidden:
+            model = Autoencoder(in_features, code_units, hidden)
             below = ["encoder.1", "encoder.3", "encoder.5"]
         else:
             model = ConvolutionalAutoencoder(code_units)
@@ -122,6 +125,21 @@ def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
         )
 
 
+def classification_loss(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy, mean over the labeled rows; 0 and not NaN if there is none.
+
+    Args:
+        outputs: (N, classes).
+        labels: (N,) integer; -100 where the class is not told.
+
+    Example:
+        >>> classification_loss(torch.zeros(2, 4), torch.tensor([3, -100]))  # log 4
+        tensor(1.3863)
+    """
+    total = nn.functional.cross_entropy(outputs, labels, reduction="sum")
+    return total / (labels != UNLABELED).sum().clamp(min=1)
+
+
 def other_loss(method: str, temperature: str | float) -> Any:
     """A loss of pytorch-metric-learning, where the soft nearest neighbor loss stood."""
     if isinstance(temperature, str):
@@ -149,7 +167,7 @@ class LabeledRowsOnly(nn.Module):
         self.temperature = ConstantTemperature(temperature)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        known = labels != -100
+        known = labels != UNLABELED
         if int(known.sum()) < 2:
             return embeddings.sum() * 0
         loss: Tensor = self.loss(embeddings[known], labels[known])

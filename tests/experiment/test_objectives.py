@@ -8,6 +8,7 @@ from snnl_tutorial import soft_nearest_neighbor_loss
 from snnl_tutorial.experiment.objectives import (
     METHODS,
     NETWORKS,
+    classification_loss,
     make_objective,
     reconstruction_loss,
 )
@@ -87,3 +88,15 @@ def test_the_reconstruction_by_hand():
 def test_bad_names_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         make_objective(**settings)
+
+
+def test_unlabeled_rows_do_not_count_in_the_classification():
+    torch.manual_seed(0)
+    outputs, labels = torch.randn(5, 3), torch.tensor([0, -100, 2, -100, 1])
+    want = torch.nn.functional.cross_entropy(outputs[::2], labels[::2])
+    assert classification_loss(outputs, labels).item() == pytest.approx(want.item())
+    outputs.requires_grad_()
+    loss = classification_loss(outputs, torch.full((5,), -100))
+    loss.backward()
+    assert loss == 0
+    assert not outputs.grad.any()

@@ -1,0 +1,5 @@
+"""`python -m snnl_tutorial.cli` is `snnl`."""
+
+from snnl_tutorial.cli import main
+
+main(prog_name="snnl")
