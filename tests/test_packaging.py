@@ -218,6 +218,8 @@ def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
         "mnist-5000-1000.npz",
         "fashion-mnist-5000-1000.npz",
         "registry.json",
+        "full.json",
+        "emnist-47-test-rows.npz",
         *tables,
     }
     book = {f"snnl_tutorial/{p.relative_to(ROOT)}" for p in ROOT.glob("book/*.ipynb")}

@@ -3,10 +3,11 @@
 import click
 
 from snnl_tutorial.cli.data import data
+from snnl_tutorial.cli.errors import OneLineGroup
 from snnl_tutorial.cli.runs import chapters, info, results, run, sweep
 
 
-@click.group()
+@click.group(cls=OneLineGroup)
 @click.version_option(package_name="snnl-tutorial")
 def main() -> None:
     """Run the chapters of the book, with your parameters, data and device."""

@@ -1,21 +1,28 @@
 """Real images to try the loss on, checked before use."""
 
-import hashlib
 import io
-import json
 from numbers import Integral
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from snnl_tutorial.experiment.files import (
+    cache_folder,
+    data_folder,
+    full_sets,
+    read_checked,
+    read_idx,
+    read_registry,
+    unzipped,
+)
 from snnl_tutorial.loss.checks import check_choice
 
 UNLABELED = -100
 """The label of a row whose class is not told: the loss's default `ignore_index`."""
 
+EMNIST_CLASSES = tuple("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")
 CLASS_NAMES = {
     "mnist": tuple("0123456789"),
     "fashion-mnist": (
@@ -30,10 +37,12 @@ CLASS_NAMES = {
         "Bag",
         "Ankle boot",
     ),
+    "emnist-balanced": EMNIST_CLASSES,
+    "emnist-47": EMNIST_CLASSES,
 }
-FILES = {
-    ("mnist", "small"): "mnist-5000-1000.npz",
-    ("fashion-mnist", "small"): "fashion-mnist-5000-1000.npz",
+SMALL = {
+    "mnist": "mnist-5000-1000.npz",
+    "fashion-mnist": "fashion-mnist-5000-1000.npz",
 }
 
 
@@ -53,15 +62,27 @@ def load_dataset(
     labelled: int | None = None,
     seed: int = 0,
 ) -> LabeledImages:
-    """Load the images and labels of one split, in an order that mixes the classes.
+    """Load the images and labels of one split.
 
-    The small version has 5,000 training and 1,000 test images, equally many of each
-    class, drawn from the published splits. It comes with the package: no download.
+    The small version of MNIST and Fashion-MNIST has 5,000 training and 1,000 test
+    images, equally many of each class, drawn from the published splits and put in
+    random order. It comes with the package. The full version is looked for on disk,
+    where `snnl data fetch NAME` puts it: this function never downloads anything. Its
+    rows are in the published order, which mixes the classes, but not at random.
+
+    Full sets, training and test images:
+
+    - `"mnist"`, `"fashion-mnist"`: 60,000 and 10,000, 10 classes.
+    - `"emnist-balanced"`: 112,800 and 18,800 digits and letters, 47 classes.
+    - `"emnist-47"`: 102,223 and 14,100 of the same 47 classes. Both come from the
+      *test* split of EMNIST ByMerge: 300 of each class are our test split, all others
+      our training split. Call results "47-class EMNIST (ByMerge test)". Do not train
+      on `"emnist-balanced"` and test here: the two have images in common.
 
     Args:
-        name: `"mnist"` or `"fashion-mnist"`.
+        name: the data set, as above.
         split: `"train"` or `"test"`.
-        size: `"small"`.
+        size: `"small"` or `"full"`. The EMNIST sets have no small version.
         labelled: keep this many labels and set the others to -100, which the loss
             leaves out. Every class keeps labelled / classes of them; where that
             leaves a remainder, the first classes keep one more. Default: keep all.
@@ -75,7 +96,8 @@ def load_dataset(
         ValueError: an unknown name, split or size; `labelled` below 0 or more than a
             class has; a data file that is damaged.
         TypeError: `labelled` or `seed` that is no integer.
-        FileNotFoundError: a data file that is not there.
+        FileNotFoundError: a data file that is not there; the message says which
+            command gets it.
 
     Example:
         >>> images, labels = load_dataset("mnist", "train", labelled=100)
@@ -86,14 +108,59 @@ def load_dataset(
     """
     check_choice(name, CLASS_NAMES, "name")
     check_choice(split, ("train", "test"), "split")
-    check_choice(size, dict.fromkeys(size for _, size in FILES), "size")
-    content = read_checked(data_folder() / FILES[name, size])
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        images = torch.from_numpy(arrays[f"x_{split}"]).float() / 255  # (N, H, W)
-        labels = torch.from_numpy(arrays[f"y_{split}"]).long()  # (N,)
+    check_choice(size, ("small", "full"), "size")
+    if size == "small" and name not in SMALL:
+        raise ValueError(f"size must be 'full' for {name!r}; got 'small'")
+    read = read_small if size == "small" else read_full
+    pixels, classes = read(name, split)
+    images = torch.from_numpy(pixels).float().div_(255)  # (N, H, W)
+    labels = torch.from_numpy(classes).long()  # (N,)
     if labelled is not None:
         labels = keep_labels(labels, labelled, seed, len(CLASS_NAMES[name]))
     return LabeledImages(images, labels)
+
+
+def read_small(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read pixels and classes of a set that comes with the package."""
+    file = SMALL[name]
+    registry = read_registry("registry.json")
+    if file not in registry:
+        raise ValueError(f"{data_folder() / 'registry.json'} is damaged: no {file}")
+    keys = [f"x_{split}", f"y_{split}"]
+    pixels, classes = read_arrays(file, registry[file]["sha256"], keys)
+    return pixels, classes
+
+
+def read_full(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read pixels and classes, as published, of a set in the cache."""
+    full = full_sets()[name]
+    remedy = (
+        f"`snnl data fetch {name}` downloads it, `snnl data import {name} --from DIR` "
+        f"takes it from a folder"
+    )
+    files = full.splits[split]
+    images, labels = (
+        read_idx(unzipped(read_checked(path, full.sha256[path.name], remedy)))
+        for path in (cache_folder() / name / files[k] for k in ("images", "labels"))
+    )
+    if full.test_rows:
+        chosen = np.zeros(len(labels), bool)
+        chosen[read_arrays(**full.test_rows, keys=["rows"])[0]] = True
+        if split == "train":
+            chosen = ~chosen
+        images, labels = images[chosen], labels[chosen]
+    if full.transposed:
+        images = images.swapaxes(1, 2)
+    # Copies: in memory row by row, and of their own, which PyTorch may write to.
+    return np.array(images, order="C"), np.array(labels)
+
+
+def read_arrays(file: str, sha256: str, keys: list[str]) -> list[np.ndarray]:
+    """Read arrays from an .npz file that comes with the package."""
+    remedy = "it comes with the package, and with a git clone"
+    content = read_checked(data_folder() / file, sha256, remedy)
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return [arrays[key] for key in keys]
 
 
 def class_names(name: str) -> tuple[str, ...]:
@@ -130,33 +197,3 @@ def keep_labels(labels: Tensor, labelled: int, seed: int, classes: int) -> Tenso
             )
         kept[rows[:quota]] = c
     return kept
-
-
-def data_folder() -> Path:
-    """Find the data: inside an installed package, or beside it in a clone."""
-    package = Path(__file__).parents[1]
-    inside, beside = package / "data", package.parent / "data"
-    return inside if (inside / "registry.json").is_file() else beside
-
-
-def read_checked(path: Path) -> bytes:
-    """Read a data file whole, and raise unless its sha256 is the registry's."""
-    registry_path = path.with_name("registry.json")
-    for needed in (registry_path, path):
-        if not needed.is_file():
-            raise FileNotFoundError(
-                f"{needed} is missing; it comes with the package, and with a git clone"
-            )
-    try:
-        expected = json.loads(registry_path.read_bytes())[path.name]
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{registry_path} is damaged: {error!r}") from error
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected["sha256"]:
-        raise ValueError(
-            f"{path} is damaged: {len(content)} bytes with sha256 {found}; expected "
-            f"{expected['bytes']} bytes with sha256 {expected['sha256']}. Install the "
-            f"package again, or restore the file from git"
-        )
-    return content

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import string
 import struct
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from snnl_tutorial.experiment import datasets
+from snnl_tutorial.experiment import datasets, downloads, files
 from snnl_tutorial.experiment.datasets import class_names, load_dataset
+from tests.experiment import fakes
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "data"
@@ -25,6 +27,12 @@ NAMES = ["mnist", "fashion-mnist"]
 SPLITS = {"train": 5000, "test": 1000}
 # A folder as tools/make_data.py --from wants it, for instance SNNL_RAW_DATA=/tmp/raw.
 RAW = Path(os.environ.get("SNNL_RAW_DATA", "not-given"))
+# A folder with emnist-bymerge-test-{images-idx3,labels-idx1}-ubyte.gz and
+# emnist47-real-subset.npz, whose x_eval is the test split of emnist-47.
+EMNIST = Path(os.environ.get("SNNL_EMNIST_DATA", "not-given"))
+MERGED = "cijklmopsuvwxyz"
+KINDS = ("images", "labels")
+ROWS = "emnist-47-test-rows.npz"
 
 
 def skip_without_raw(*names):
@@ -75,11 +83,19 @@ def test_each_call_returns_memory_of_its_own():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_class_names(name):
+def test_class_names_are_distinct(name):
     names = class_names(name)
     assert len(set(names)) == 10
     if name == "mnist":
         assert [int(n) for n in names] == list(range(10))
+
+
+@pytest.mark.parametrize("name", ["emnist-balanced", "emnist-47"])
+def test_class_names_of_letters(name):
+    """Small letters that look like their capitals share a class with them."""
+    names = "".join(class_names(name))
+    assert names[:36] == string.digits + string.ascii_uppercase
+    assert names[36:] == "".join(sorted(set(string.ascii_lowercase) - set(MERGED)))
 
 
 @pytest.mark.parametrize("labelled", [0, 1, 10, 57, 100, 4999, 5000])
@@ -125,7 +141,12 @@ def test_partial_labels_take_a_numpy_integer():
             "split .*'train' or 'test'; got 'valid'",
         ),
         ({"size": "large"}, ValueError, "size .*'small'.*'large'"),
-        ({"size": "full"}, ValueError, "size .*'small'.*'full'"),
+        (
+            {"name": "emnist-balanced"},
+            ValueError,
+            "size must be 'full' for 'emnist-balanced'; got 'small'",
+        ),
+        ({"name": "emnist-47"}, ValueError, "size must be 'full' for 'emnist-47'"),
         ({"labelled": -1}, ValueError, "labelled .*5000.*-1"),
         ({"labelled": 5001}, ValueError, "labelled .*5000.*5001"),
         ({"labelled": 10.0}, TypeError, "labelled .*integer.*float 10.0"),
@@ -149,11 +170,16 @@ def test_more_labels_than_a_class_has():
 # --- damaged files --------------------------------------------------------------------
 
 
+def use_data_folder(folder, monkeypatch):
+    for module in (datasets, files):
+        monkeypatch.setattr(module, "data_folder", lambda: folder)
+
+
 @pytest.fixture
 def data_copy(tmp_path, monkeypatch):
     for file in ("mnist-5000-1000.npz", "registry.json"):
         shutil.copy(DATA / file, tmp_path)
-    monkeypatch.setattr(datasets, "data_folder", lambda: tmp_path)
+    use_data_folder(tmp_path, monkeypatch)
     load_dataset("mnist", "test")
     return tmp_path
 
@@ -207,16 +233,165 @@ def test_a_damaged_registry_is_named(content, data_copy):
         load_dataset("mnist", "train")
 
 
+# --- full sets ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny_full(tmp_path, monkeypatch):
+    """Tiny full sets in a cache; rows 0 and 3 of emnist-47 are its test split."""
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path / "cache"))
+    use_data_folder(tmp_path, monkeypatch)
+    np.savez(tmp_path / ROWS, rows=np.array([0, 3], "<i4"))
+    fakes.write_full_json(tmp_path, "http://127.0.0.1:1/")
+    sets = json.loads((tmp_path / "full.json").read_text())
+    sha256 = fakes.sha256((tmp_path / ROWS).read_bytes())
+    sets["emnist-47"]["test_rows"] = {"file": ROWS, "sha256": sha256}
+    (tmp_path / "full.json").write_text(json.dumps(sets))
+    source = tmp_path / "source"
+    source.mkdir()
+    for file, content in {**fakes.MNIST, **fakes.BALANCED, **fakes.BYMERGE}.items():
+        (source / file).write_bytes(content)
+    for name in sets:
+        downloads.take(name, source)
+    return tmp_path
+
+
+# The five made-up images of 2 x 3 pixels hold 0, 1, 2, ... in the order of the file.
+PIXELS = torch.arange(30).reshape(5, 2, 3) / 255
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "rows"),
+    [
+        ("mnist", "train", [0, 1, 2, 3, 4]),
+        ("mnist", "test", [0, 1, 2, 3, 4]),
+        ("emnist-balanced", "train", [0, 1, 2, 3, 4]),
+        ("emnist-balanced", "test", [0, 1, 2, 3, 4]),
+        ("emnist-47", "train", [1, 2, 4]),
+        ("emnist-47", "test", [0, 3]),
+    ],
+)
+def test_a_full_set_is_read_as_published_and_upright(name, split, rows, tiny_full):
+    images, labels = load_dataset(name, split, size="full")
+    expected = PIXELS[rows] if name == "mnist" else PIXELS[rows].transpose(1, 2)
+    assert torch.equal(images, expected)
+    assert images.dtype == torch.float32
+    assert images.is_contiguous()
+    assert labels.tolist() == [fakes.LABELS[row] for row in rows]
+    assert labels.dtype == torch.int64
+
+
+def test_partial_labels_of_a_full_set(tiny_full):
+    labels = load_dataset("mnist", "train", size="full", labelled=3).labels
+    assert sorted(labels.tolist()) == [-100, -100, 0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["mnist", "emnist-balanced", "emnist-47"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_full_file_is_named_with_the_commands(name, kind, tiny_full):
+    file = files.full_sets()[name].splits["test"][kind]
+    (tiny_full / "cache" / name / file).unlink()
+    words = f"{file} is missing; `snnl data fetch {name}` .*`snnl data import {name} "
+    with pytest.raises(FileNotFoundError, match=words):
+        load_dataset(name, "test", size="full")
+
+
+@pytest.mark.parametrize("name", ["mnist", "emnist-balanced", "emnist-47"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_full_file_is_never_read(name, kind, tiny_full, monkeypatch):
+    file = files.full_sets()[name].splits["test"][kind]
+    path = tiny_full / "cache" / name / file
+    path.write_bytes(flip_a_bit(path.read_bytes()))
+    words = f"{file} is damaged: .*`snnl data fetch {name}`"
+    with pytest.raises(ValueError, match=words):
+        load_dataset(name, "test", size="full")
+
+
+def test_damaged_rows_of_the_test_split_are_never_used(tiny_full):
+    np.savez(tiny_full / ROWS, rows=np.array([0, 2], "<i4"))
+    with pytest.raises(ValueError, match=f"{ROWS} is damaged"):
+        load_dataset("emnist-47", "train", size="full")
+
+
+def published(folder, file):
+    plain = folder / file
+    return plain.read_bytes() if plain.exists() else gzip.open(f"{plain}.gz").read()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_published_files_are_read_row_by_row(name, tmp_path, monkeypatch):
+    """Read the idx files here in another way: fixed headers of 16 and 8 bytes."""
+    skip_without_raw(name)
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path))
+    downloads.take(name, RAW / name)
+    for split, prefix, count in (("train", "train", 60_000), ("test", "t10k", 10_000)):
+        images, labels = load_dataset(name, split, size="full")
+        assert images.shape == (count, 28, 28)
+        pixels = (images * 255).round().to(torch.uint8).numpy().tobytes()
+        assert pixels == published(RAW / name, f"{prefix}-images-idx3-ubyte")[16:]
+        classes = labels.to(torch.uint8).numpy().tobytes()
+        assert classes == published(RAW / name, f"{prefix}-labels-idx1-ubyte")[8:]
+
+
+def test_the_47_class_split_is_the_documented_one(tmp_path, monkeypatch):
+    subset = EMNIST / "emnist47-real-subset.npz"
+    if not subset.is_file():
+        pytest.skip("SNNL_EMNIST_DATA has no emnist47-real-subset.npz")
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path))
+    downloads.take("emnist-47", EMNIST)
+    with np.load(subset, allow_pickle=False) as arrays:
+        x_eval, y_eval = arrays["x_eval"], arrays["y_eval"]
+        assert class_names("emnist-47") == tuple(arrays["class_chars"])
+        seen_in_training = {image.tobytes() for image in arrays["x_train"]}
+    test = load_dataset("emnist-47", "test", size="full")
+    pixels = (test.images * 255).round().to(torch.uint8).numpy()
+    assert np.array_equal(pixels, x_eval)
+    assert np.array_equal(test.labels, y_eval)
+    assert test.labels.bincount().tolist() == [300] * 47
+
+    train = load_dataset("emnist-47", "train", size="full")
+    assert train.images.shape == (102_223, 28, 28)
+    assert train.labels.bincount(minlength=47).min() == 115
+    rest = (train.images * 255).round().to(torch.uint8).numpy()
+    tests = {image.tobytes() for image in pixels}
+    assert len(tests) == 14_100
+    assert not any(image.tobytes() in tests for image in rest)
+    assert not tests & seen_in_training
+    with pytest.raises(ValueError, match="class .*, which has 115"):
+        load_dataset("emnist-47", "train", size="full", labelled=47 * 116)
+
+
 # --- the files in data/ ---------------------------------------------------------------
 
 
 def test_the_registry_lists_exactly_the_files_that_are_there():
     registry = json.loads((DATA / "registry.json").read_text())
-    assert set(registry) == {path.name for path in DATA.glob("*.npz")}
+    assert {*registry, ROWS} == {path.name for path in DATA.glob("*.npz")}
     for file, entry in registry.items():
         content = (DATA / file).read_bytes()
         assert entry["bytes"] == len(content)
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_registries_know_the_same_published_files(name):
+    registry = json.loads((DATA / "registry.json").read_text())
+    full = json.loads((DATA / "full.json").read_text())
+    assert full[name]["sha256"] == registry[f"{name}-5000-1000.npz"]["raw_sha256"]
+
+
+def test_every_address_hash_and_file_name_is_well_formed():
+    sets = files.full_sets()
+    assert set(sets) == set(datasets.CLASS_NAMES)
+    for full in sets.values():
+        assert full.urls
+        for url in full.urls:
+            assert url.startswith(("http://", "https://"))
+            assert url.endswith(".zip" if full.archive_sha256 else "/")
+        for sha256 in filter(None, (full.archive_sha256, *full.sha256.values())):
+            assert len(bytes.fromhex(sha256)) == 32
+        listed = {split[k] for split in full.splits.values() for k in KINDS}
+        assert listed == set(full.sha256)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -242,13 +417,8 @@ def test_the_files_hold_plain_arrays(name):
 def test_every_row_is_the_published_row_at_its_index(name, split, prefix):
     """Read the idx files here in another way: fixed headers of 16 and 8 bytes."""
     skip_without_raw(name)
-
-    def content(file):
-        plain = RAW / name / file
-        return plain.read_bytes() if plain.exists() else gzip.open(f"{plain}.gz").read()
-
-    pixels = content(f"{prefix}-images-idx3-ubyte")
-    labels = content(f"{prefix}-labels-idx1-ubyte")
+    pixels = published(RAW / name, f"{prefix}-images-idx3-ubyte")
+    labels = published(RAW / name, f"{prefix}-labels-idx1-ubyte")
     with np.load(DATA / f"{name}-5000-1000.npz", allow_pickle=False) as arrays:
         index = arrays[f"index_{split}"].tolist()
     ours = load_dataset(name, split)

@@ -1,0 +1,118 @@
+"""`snnl data`, against the tiny sets and a server on this machine."""
+
+import gzip
+
+import pytest
+from click.testing import CliRunner
+
+from snnl_tutorial.cli.data import data
+from snnl_tutorial.experiment import datasets, files
+from tests.experiment import fakes
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path / "cache"))
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    assert datasets.data_folder()  # loaded before: it keeps the true one
+    monkeypatch.setattr(files, "data_folder", lambda: tmp_path)
+    server = fakes.Server()
+    fakes.write_full_json(tmp_path, server.address("first"))
+    yield server
+    server.end()
+
+
+def snnl_data(*arguments):
+    return CliRunner().invoke(data, [str(argument) for argument in arguments])
+
+
+def row(output, name, size):
+    """The words of the row of a data set and size; later rows leave the name out."""
+    current = None
+    for line in output.splitlines():
+        words = line.split()
+        if not line.startswith(" ") and words:
+            current = words.pop(0)
+        if current == name and words and words[0] == size:
+            return words
+    raise AssertionError(f"no row for {name} {size} in {output}")
+
+
+def test_list_says_what_is_there_and_how_to_get_the_rest(server, tmp_path):
+    done = snnl_data("list")
+    assert done.exit_code == 0
+    assert row(done.stdout, "mnist", "small")[1:3] == ["5,000", "1,000"]
+    missing = "full 5 5 missing: snnl data fetch mnist (1 KiB)"
+    assert row(done.stdout, "mnist", "full") == missing.split()
+    assert str(tmp_path / "cache") in done.stdout
+    assert "SNNL_DATA" in done.stdout
+    assert server.requests == []
+
+    assert snnl_data("fetch", "mnist").exit_code == 0
+    folder = tmp_path / "cache" / "mnist"
+    good = row(snnl_data("list").stdout, "mnist", "full")
+    assert good == ["full", "5", "5", str(folder)]
+
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(b"")
+    damaged = row(snnl_data("list").stdout, "mnist", "full")
+    assert damaged == missing.replace("missing", "damaged").split()
+
+
+def test_list_shows_the_real_sets(monkeypatch, tmp_path):
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path))
+    output = snnl_data("list").stdout
+    for name, size, *counts in (
+        ("mnist", "full", "60,000", "10,000"),
+        ("fashion-mnist", "small", "5,000", "1,000"),
+        ("emnist-balanced", "full", "112,800", "18,800"),
+        ("emnist-47", "full", "102,223", "14,100"),
+    ):
+        assert row(output, name, size)[1:3] == counts
+
+
+def test_fetch_names_the_files_and_then_says_that_all_is_there(server, tmp_path):
+    done = snnl_data("fetch", "mnist")
+    assert done.exit_code == 0
+    folder = tmp_path / "cache" / "mnist"
+    assert done.stdout.split() == [str(folder / file) for file in fakes.MNIST]
+    again = snnl_data("fetch", "mnist")
+    assert again.exit_code == 0
+    assert again.stdout == "mnist is there already, and good\n"
+    assert len(server.requests) == 4
+
+
+def test_import_names_the_files(server, tmp_path):
+    for file, content in fakes.BYMERGE.items():
+        (tmp_path / f"{file}.gz").write_bytes(gzip.compress(content))
+    done = snnl_data("import", "emnist-47", "--from", tmp_path)
+    assert done.exit_code == 0
+    folder = tmp_path / "cache" / "emnist-47"
+    assert done.stdout.split() == [str(folder / file) for file in fakes.BYMERGE]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fetch", "mnist"], "no address gave the right file: http://127.0.0.1:"),
+        (["fetch", "kmnist"], "name must be 'mnist' or "),
+        (["import", "mnist", "--from", "nowhere"], "no train-images-idx3-ubyte or "),
+    ],
+)
+def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server):
+    server.answers["first"] = fakes.not_found
+    done = snnl_data(*arguments)
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"snnl: {words}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(server, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path / "file"))
+    done = snnl_data("fetch", "mnist")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("snnl: ")
+    assert str(tmp_path / "file") in done.stderr
+    assert done.stderr.count("\n") == 1

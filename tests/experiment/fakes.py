@@ -1,0 +1,192 @@
+"""A tiny full set, and a server on this machine that misbehaves on demand."""
+
+import gzip
+import hashlib
+import io
+import json
+import struct
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+LABELS = [0, 1, 1, 0, 2]
+
+
+def idx_files(prefix):
+    """The content of two idx files: five images of 2 x 3 pixels and their labels."""
+    pixels = bytes(range(30))
+    return {
+        f"{prefix}-images-idx3-ubyte": struct.pack(">4I", 0x803, 5, 2, 3) + pixels,
+        f"{prefix}-labels-idx1-ubyte": struct.pack(">2I", 0x801, 5) + bytes(LABELS),
+    }
+
+
+TRAIN, TEST = idx_files("train"), idx_files("t10k")
+MNIST = {**TRAIN, **TEST}
+BYMERGE = idx_files("emnist-bymerge-test")
+BALANCED = {
+    f"{file}.gz": gzip.compress(content, mtime=0)
+    for split in ("train", "test")
+    for file, content in idx_files(f"emnist-balanced-{split}").items()
+}
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def archive_of(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+ARCHIVE = archive_of(
+    {
+        "gzip/emnist-letters-train-labels-idx1-ubyte.gz": b"another set",
+        **{f"gzip/{file}": content for file, content in BALANCED.items()},
+        **{f"gzip/{file}.gz": gzip.compress(c, mtime=0) for file, c in BYMERGE.items()},
+    }
+)
+
+
+def entry(contents, urls, **more):
+    """What full.json says of a set whose train files come first."""
+    files = list(contents)
+    train, test = files[:2], files[-2:]
+    return {
+        "title": "made up",
+        "urls": urls,
+        "download": "1 KiB",
+        "splits": {
+            split: {"images": images, "labels": labels, "count": 5}
+            for split, (images, labels) in (("train", train), ("test", test))
+        },
+        "sha256": {file: sha256(content) for file, content in contents.items()},
+        **more,
+    }
+
+
+def write_full_json(folder, *addresses, archive=ARCHIVE):
+    """Describe the tiny sets, to be had at these addresses, in folder/full.json."""
+    zipped = {
+        "urls": [f"{address}gzip.zip" for address in addresses],
+        "archive_sha256": sha256(archive),
+        "transposed": True,
+    }
+    sets = {
+        "mnist": entry(MNIST, list(addresses)),
+        "emnist-balanced": entry(BALANCED, **zipped),
+        "emnist-47": entry(BYMERGE, **zipped),
+    }
+    (folder / "full.json").write_text(json.dumps(sets))
+
+
+# --- how a server can answer ----------------------------------------------------------
+
+
+def good(handler, content):
+    handler.head(len(content))
+    handler.wfile.write(content)
+
+
+def decoded(handler, content):
+    """As servers do that take the .gz for a way of sending the file."""
+    handler.head(len(content), encoding="gzip")
+    handler.wfile.write(content)
+
+
+def web_page(handler, content):
+    good(handler, b"<html>Please sign in</html>")
+
+
+def not_found(handler, content):
+    handler.send_error(404)
+
+
+def cut(handler, content):
+    handler.head(len(content))
+    handler.wfile.write(content[: len(content) // 2])
+
+
+def cut_unannounced(handler, content):
+    handler.head(None)
+    handler.wfile.write(content[: len(content) // 2])
+
+
+def wrong(handler, content):
+    good(handler, gzip.compress(b"\0\0\x08\x01" + bytes(50)))
+
+
+def flipped(handler, content):
+    middle = len(content) // 2
+    flip = bytes([content[middle] ^ 1])
+    good(handler, content[:middle] + flip + content[middle + 1 :])
+
+
+def stall(handler, content):
+    """Send a half, and nothing more until the test ends."""
+    cut(handler, content)
+    handler.wfile.flush()
+    handler.server.half_sent.set()
+    handler.server.ended.wait(60)
+
+
+def trickle(handler, content):
+    """Send without a pause, while the clock runs on for hours, and never all of it."""
+    handler.head(10**9)
+    end = handler.server.clock + 10_000
+    try:
+        for _ in range(5000):
+            handler.server.clock = min(handler.server.clock + 1000, end)
+            handler.wfile.write(bytes(2048))
+    except OSError:
+        return  # the other side gave up, as it should
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        _, folder, file = self.path.split("/")
+        answer = self.server.answers.get(file, self.server.answers.get(folder, good))
+        content = ARCHIVE if file == "gzip.zip" else None
+        if content is None and file.removesuffix(".gz") in MNIST:
+            content = gzip.compress(MNIST[file.removesuffix(".gz")])
+        if content is None:
+            self.send_error(404)
+        else:
+            answer(self, self.server.contents.get(file, content))
+
+    def head(self, length, encoding=None):
+        self.send_response(200)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        if encoding:
+            self.send_header("Content-Encoding", encoding)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        """Stay silent."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves the tiny sets; `answers` says which folder or file is served badly."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests, self.answers, self.contents = [], {}, {}
+        self.clock = 0.0
+        self.half_sent, self.ended = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def address(self, folder):
+        return f"http://127.0.0.1:{self.server_port}/{folder}/"
+
+    def end(self):
+        self.ended.set()
+        self.shutdown()
+        self.server_close()
+        self.thread.join()
