@@ -271,3 +271,9 @@ def test_what_it_will_not_do():
     with pytest.raises(RuntimeError, match="second derivative"):
         twice("cosine")
     assert twice(cosine_distance).abs().sum() > 0
+
+
+def test_scikit_learn_searches_temperature_and_factor():
+    names = executed(*snippets("With scikit-learn"))
+    assert set(names["search"].best_params_) == set(names["grid"])
+    assert names["right"] > 0.5  # by chance: 0.1

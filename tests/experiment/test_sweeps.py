@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from snnl_tutorial.experiment.objectives import METHODS, NETWORKS
 from snnl_tutorial.experiment.sweeps import plan, sweep
 from tests.experiment.tiny import CODE, tiny_chapter
 
@@ -62,6 +63,17 @@ def test_several_grids_and_no_run_twice(tmp_path):
 """,
     )
     assert [path.stem for path, _ in plan(file)] == [*["tiny"] * 3, "05_layer_sum"]
+
+
+@pytest.mark.parametrize(
+    "file", sorted(ROOT.glob("benchmarks/sweeps/*.yaml")), ids=lambda file: file.stem
+)
+def test_our_own_sweep_files_fit_their_chapters(file):
+    runs = plan(file)
+    assert len(runs) >= 30
+    for _, values in runs:
+        assert set(values["methods"].split()) <= {"raw", *METHODS}
+        assert values["network"] in NETWORKS
 
 
 @pytest.mark.parametrize(
