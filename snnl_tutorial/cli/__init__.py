@@ -1,17 +1,89 @@
-"""The command `snnl`: data, chapters, runs, results."""
+"""`snnl`: the front door. A command imports what it needs only when it is called."""
 
-import click
+import sys
+from typing import Any, NoReturn
+
+try:
+    import click
+except ModuleNotFoundError as error:
+    raise SystemExit(
+        'snnl: click is not installed: pip install "snnl-tutorial[run]"'
+    ) from error
 
 from snnl_tutorial.cli.data import data
-from snnl_tutorial.cli.errors import OneLineGroup
-from snnl_tutorial.cli.runs import chapters, info, results, run, sweep
+from snnl_tutorial.cli.runs import chapters, results, run, sweep
 
 
-@click.group(cls=OneLineGroup)
-@click.version_option(package_name="snnl-tutorial")
-def main() -> None:
-    """Run the chapters of the book, with your parameters, data and device."""
+class Interrupted(click.ClickException):
+    """Ctrl-C, with the status that a shell expects."""
+
+    exit_code = 130
 
 
-for command in (chapters, run, sweep, results, data, info):
-    main.add_command(command)
+class Commands(click.Group):
+    """Commands that tell the user what is wrong, and never show a traceback for it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted") from error
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f'{error.name} is not installed: pip install "snnl-tutorial[run]"'
+            ) from error
+        except BrokenPipeError:  # `| head` has read enough: click ends quietly
+            raise
+        except (OSError, TypeError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="snnl-tutorial", message="%(version)s")
+def snnl() -> None:
+    """Run the chapters of the soft nearest neighbor loss, taken apart."""
+
+
+@snnl.command()
+def info() -> None:
+    """Print versions, devices and folders: what a bug report needs."""
+    import platform
+
+    import torch
+
+    from snnl_tutorial.experiment.chapters import book_folder, chapter_paths
+    from snnl_tutorial.experiment.datasets import data_folder
+    from snnl_tutorial.experiment.surroundings import commit, device_name, versions
+
+    names = ("torch", "numpy", "scikit-learn", "matplotlib", "seaborn", "papermill")
+    cuda = [device_name(f"cuda:{i}") for i in range(torch.cuda.device_count())]
+    facts = {
+        **versions(*names, "ipykernel", "joblib"),
+        "commit": commit(book_folder() / "_toc.yml") or "none",
+        "system": platform.platform(),
+        "cpu": f"{device_name()}, {torch.get_num_threads()} threads",
+        "cuda": ", ".join(cuda) or "none",
+        "mps": "yes" if torch.backends.mps.is_available() else "no",
+        "chapters": f"{len(chapter_paths())} in {book_folder()}",
+        "data": str(data_folder()),
+    }
+    for name, fact in facts.items():
+        click.echo(f"{name:14}{fact}")
+
+
+for command in (chapters, run, sweep, results, data):
+    snnl.add_command(command)
+
+
+def main() -> NoReturn:
+    """Run `snnl`, and tell in one line what is wrong."""
+    try:
+        status = snnl.main(prog_name="snnl", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        status = error.exit_code
+    except click.ClickException as error:
+        message = " ".join(error.format_message().split())  # one line of it
+        click.echo(f"snnl: {message}", err=True)
+        status = error.exit_code
+    sys.exit(status)

@@ -2,4 +2,4 @@
 
 from snnl_tutorial.cli import main
 
-main(prog_name="snnl")
+main()

@@ -1,11 +1,21 @@
 """`snnl data`: the data sets, what is there of them, and how to get the rest."""
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from snnl_tutorial.cli.errors import one_line_errors
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Say what went wrong in one line on stderr, and end with status 1."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        click.echo(f"snnl: {error}", err=True)
+        sys.exit(1)
 
 
 @click.group()

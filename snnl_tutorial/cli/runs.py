@@ -1,154 +1,194 @@
-"""`snnl chapters`, `run`, `sweep`, `results` and `info`.
+"""`snnl chapters`, `run`, `sweep` and `results`."""
 
-Heavy libraries are imported where they are needed: `snnl --help` answers at once.
-"""
-
+import io
+import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnl_tutorial.cli.errors import one_line_errors
+if TYPE_CHECKING:
+    from snnl_tutorial.experiment.records import Summary
 
-folder = click.Path(path_type=Path, file_okay=False)
-file = click.Path(path_type=Path, dir_okay=False)
-output = click.option(
+folder_option = click.option(
     "-o",
-    "--output",
-    type=folder,
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="The folder for the notebooks and records.",
+    help="Where notebooks and records are written.",
 )
 
 
 @click.command()
 def chapters() -> None:
-    """List the chapters and their parameters."""
-    with one_line_errors():
-        from snnl_tutorial.experiment import chapters as book
+    """List the chapters and the parameters that each can be run with."""
+    from snnl_tutorial.experiment.chapters import chapter_paths, read_chapter
 
-        for path in book.chapters():
-            click.echo(click.style(path.stem, bold=True))
-            known = book.parameters(path).values()
-            width = max(len(f"{p.name}={p.default}") for p in known)
-            for parameter in known:
-                setting = f"{parameter.name}={parameter.default}"
-                click.echo(f"  {setting:{width}}  {parameter.comment}")
+    for path in chapter_paths():
+        chapter = read_chapter(path)
+        click.echo(f"{path.stem}  {chapter.title}: {chapter.question}")
+        for name, kind, default, comment in chapter.parameters.values():
+            click.echo(f"    {name:16} {kind.__name__:6} {default!s:14} {comment}")
 
 
 @click.command()
 @click.argument("chapter")
 @click.option(
     "-p",
-    "--parameter",
-    "given",
-    type=(str, str),
+    "parameters",
+    nargs=2,
     multiple=True,
     metavar="NAME VALUE",
-    help="Set a parameter of the chapter; may be repeated.",
+    help="A parameter; `snnl chapters` lists them. Can be given several times.",
 )
-@click.option("--device", help='The same as -p device, such as "cuda".')
-@output
+@click.option("--device", help="Where to run, such as cuda: short for -p device cuda.")
+@folder_option
 def run(
-    chapter: str,
-    given: tuple[tuple[str, str], ...],
-    device: str | None,
-    output: Path,
+    chapter: str, parameters: list[tuple[str, str]], device: str | None, folder: Path
 ) -> None:
-    """Execute CHAPTER, a number, a name or a notebook's path, with your parameters."""
-    with one_line_errors():
-        from snnl_tutorial.experiment.chapters import checked, find_chapter
+    """Run CHAPTER: its number, its name, or the path of a notebook.
 
-        values = dict(given) | ({"device": device} if device else {})
-        path = find_chapter(chapter)
-        checked(path, values)  # before papermill is loaded
-        from snnl_tutorial.experiment import runs
+    Its notebook is executed with these parameters, and written to DIR together with a
+    record of what it measured. An earlier run with the same parameters is replaced.
+    """
+    from snnl_tutorial.experiment.chapters import read_chapter
+    from snnl_tutorial.experiment.runs import run_chapter
 
-        record = runs.run(path, values, output)
-        finish([record], output)
+    given: dict[str, str] = {}
+    for name, value in [*parameters, *([("device", device)] if device else [])]:
+        if name in given:
+            raise ValueError(f"parameter {name!r} is given twice")
+        given[name] = value
+    quiet()
+    record = run_chapter(read_chapter(chapter), given, folder, sys.stderr.isatty())
+    if record["status"] == "failed":
+        raise click.ClickException(failure(record))
+    click.echo(folder / f"{record['run']}.ipynb")
+    for name, value in record["metrics"].items():
+        click.echo(f"    {name:16} {value}")
 
 
 @click.command()
-@click.argument("plan", type=file)
-@click.option("-j", "--jobs", default=1, show_default=True, help="Runs at a time.")
-@output
-def sweep(plan: Path, jobs: int, output: Path) -> None:
-    """Run all that the YAML file PLAN asks for, but what is done already."""
-    with one_line_errors():
-        from snnl_tutorial.experiment import sweeps
+@click.argument("file", type=click.Path(path_type=Path))
+@folder_option
+@click.option(
+    "-j",
+    "jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many run at the same time.",
+)
+def sweep(file: Path, folder: Path, jobs: int) -> None:
+    r"""Run all that FILE (YAML) asks for, and that is not done yet.
 
-        finish(sweeps.sweep(plan, output, jobs), output)
+    FILE has a chapter, the parameters that all runs share, and a grid of lists, of
+    which every combination is run:
 
+    \b
+    chapter: 5
+    parameters: {epochs: 4}
+    grid:
+      factor: [0.0, 0.5]
+      seed: [0, 1, 2]
 
-def finish(records: list[dict], output: Path) -> None:
-    """Tell what came out; end with status 1 if a run failed."""
+    Give the same command again to go on after an interruption.
+    """
+    from snnl_tutorial.experiment.sweeps import read_sweep, run_sweep
+
+    runs = read_sweep(file)
+    quiet()
+    records = run_sweep(runs, folder, jobs, sys.stderr.isatty())
     failed = [record for record in records if record["status"] == "failed"]
-    for record in records:
-        if record["status"] == "done":
-            click.echo(output / f"{record['name']}.json")
     for record in failed:
-        click.echo(f"snnl: {record['name']} failed: {record['cause']}", err=True)
+        click.echo(f"snnl: {failure(record)}", err=True)
+    click.echo(
+        f"{len(runs)} runs in {folder}: {len(runs) - len(records)} done before, "
+        f"{len(records) - len(failed)} done now, {len(failed)} failed"
+    )
     if failed:
         sys.exit(1)
-    if not records:
-        click.echo(f"nothing to do: {output} holds all these runs")
+
+
+def failure(record: dict[str, Any]) -> str:
+    """Say in one line which run failed, and why."""
+    return f"{record['run']} failed: {record['cause']}"
+
+
+def quiet() -> None:
+    """Let the libraries say nothing of their own: what goes wrong, we tell, once."""
+    for name in ("papermill", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def output(name: str, text: str) -> Any:
+    """Make an option that names a file to write."""
+    kind = click.Path(path_type=Path, dir_okay=False)
+    return click.option(name, metavar="FILE", type=kind, help=text)
 
 
 @click.command()
-@click.argument("source", metavar="DIR", type=folder)
-@click.option("--csv", type=file, help="Write the table here.")
-@click.option("--markdown", type=file, help="Write the table here, as Markdown.")
-@click.option("--figure", type=file, help="Draw --y against --x here, as PNG or SVG.")
-@click.option("--x", help="The parameter to draw.")
-@click.option("--y", help="The metric to draw.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@output("--csv", "Write the table here, with all digits.")
+@output("--markdown", "Write the table here, as Markdown.")
+@output("--figure", "Draw the metrics, and write the picture (.png) here.")
+@click.option("--x", metavar="NAME", help="In the figure: the parameter to the right.")
+@click.option("--y", metavar="METRIC", multiple=True, help="In the figure: only these.")
 def results(
-    source: Path,
+    folder: Path,
     csv: Path | None,
     markdown: Path | None,
     figure: Path | None,
     x: str | None,
-    y: str | None,
+    y: tuple[str, ...],
 ) -> None:
-    """Show what the runs in DIR found: mean and deviation over the seeds."""
-    with one_line_errors():
-        if figure and not (x and y):
-            raise ValueError("--figure needs --x, a parameter, and --y, a metric")
-        from snnl_tutorial.experiment import records
+    """Sum up the runs in DIR: mean and standard deviation (sd) over the seeds."""
+    from snnl_tutorial.experiment.files import write
+    from snnl_tutorial.experiment.records import read_records, summarize
 
-        found = records.read_records(source)
-        for record in found:
-            if record["status"] != "done":
-                click.echo(f"failed: {record['name']}: {record['cause']}", err=True)
-        table = records.summary(found)
-        click.echo(table.to_string(index=False, float_format="{:.4g}".format))
-        if csv:
-            table.to_csv(csv, index=False)
-        if markdown:
-            markdown.write_text(records.as_markdown(table), encoding="utf-8")
-        if figure and x and y:
-            records.save_figure(found, y, x, figure)
+    records = read_records(folder)
+    for record in records:
+        if record["status"] == "failed":
+            click.echo(f"snnl: left out: {failure(record)}", err=True)
+    summary = summarize(records)
+    text = summary.table.map(digits)
+    click.echo(text.to_string(index=False))
+    if csv:
+        write(csv, summary.table.to_csv(index=False, na_rep="nan").encode())
+    if markdown:
+        lines = text.to_markdown(index=False, disable_numparse=True)
+        write(markdown, f"{lines}\n".encode())
+    if figure:
+        write(figure, draw(summary, x, y or tuple(summary.metrics)))
+    elif x or y:
+        raise click.UsageError("--x and --y need --figure")
 
 
-@click.command()
-def info() -> None:
-    """Tell versions, devices and folders: what a bug report needs."""
-    with one_line_errors():
-        import torch
+def digits(value: Any) -> str:
+    """Write a number with four digits.
 
-        from snnl_tutorial.experiment import chapters, datasets, runs
+    Example:
+        >>> digits(0.123456), digits(3), digits("mnist")
+        ('0.1235', '3', 'mnist')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
-        devices = [
-            torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
-        ]
-        devices += ["mps"] if torch.backends.mps.is_available() else []
-        rows = {
-            **runs.versions(),
-            "threads": torch.get_num_threads(),
-            "devices": ", ".join(["cpu", *devices]),
-            "chapters": chapters.book_folder(),
-            "small data": datasets.data_folder(),
-            "commit": runs.commit() or "none: installed",
-        }
-        for name, value in rows.items():
-            click.echo(f"{name:14}  {value}")
+
+def draw(summary: "Summary", x: str | None, metrics: tuple[str, ...]) -> bytes:
+    """Draw the metrics below each other; return the PNG."""
+    from matplotlib.figure import Figure
+
+    from snnl_tutorial.view.sweeps import plot_metric
+
+    if not metrics:
+        raise ValueError("there is no metric to draw: the notebooks glued no number")
+    figure = Figure(figsize=(7, 3.5 * len(metrics)), layout="constrained")
+    axes = figure.subplots(len(metrics), squeeze=False)[:, 0]
+    for ax, metric in zip(axes, metrics, strict=True):
+        plot_metric(summary, metric, ax, x)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=144)
+    return buffer.getvalue()

@@ -1,133 +1,181 @@
-"""The chapters and their parameters, without executing anything."""
+"""Chapters as programs: which there are, and the parameters of each."""
 
 import ast
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 Value = int | float | str | bool
-KINDS = {"int": int, "float": float, "str": str, "bool": bool}
+KINDS: dict[str, type] = {kind.__name__: kind for kind in (int, float, str, bool)}
 
 
 class Parameter(NamedTuple):
-    """One line of a chapter's cell of parameters.
-
-    Attributes:
-        name: of the variable.
-        kind: `"int"`, `"float"`, `"str"` or `"bool"`.
-        default: its value.
-        comment: what it is.
-    """
+    """One line of a chapter's parameters cell: `seed: int = 0  # decides the draws`."""
 
     name: str
-    kind: str
+    kind: type
     default: Value
     comment: str
+
+
+class Chapter(NamedTuple):
+    """A notebook that can be run with other parameters than its own."""
+
+    path: Path
+    title: str
+    question: str
+    parameters: dict[str, Parameter]
+    sources: str
+    """The sha256 of its code: the same code and parameters need no second run."""
 
 
 def book_folder() -> Path:
     """Find the chapters: inside an installed package, or beside it in a clone."""
     package = Path(__file__).parents[1]
-    inside = package / "book"
-    return inside if inside.is_dir() else package.parent / "book"
+    inside, beside = package / "book", package.parent / "book"
+    return inside if inside.is_dir() else beside
 
 
-def chapters() -> list[Path]:
-    """All chapters, in order.
-
-    Example:
-        >>> chapters()[0].stem
-        '01_distance_matrix'
-    """
+def chapter_paths() -> list[Path]:
+    """Return the notebooks of the book, in its order."""
     return sorted(book_folder().glob("[0-9][0-9]_*.ipynb"))
 
 
-def find_chapter(chapter: str) -> Path:
-    """A chapter by its number, its file's name, or any notebook by its path.
-
-    Raises:
-        FileNotFoundError: there is none; the message names those that there are.
-
-    Example:
-        >>> find_chapter("4").name
-        '04_log_mean.ipynb'
-    """
-    for path in chapters():
-        if chapter in (path.stem, path.name) or chapter.zfill(2) == path.stem[:2]:
-            return path
-    path = Path(chapter)
-    if path.suffix == ".ipynb" and path.is_file():
-        return path
-    known = ", ".join(path.stem for path in chapters()) or "none"
-    raise FileNotFoundError(f"no chapter {chapter!r}; there are {known}")
-
-
-def read_notebook(path: Path) -> list[dict[str, Any]]:
-    """The cells of a notebook, each with its source as one text."""
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return [{**cell, "source": "".join(cell["source"])} for cell in cells]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no notebook: {error!r}") from error
-
-
-def parameters(path: Path) -> dict[str, Parameter]:
-    """The parameters of a chapter, by name.
-
-    Example:
-        >>> parameters(find_chapter("5"))["epochs"].kind
-        'int'
-    """
-    cells = read_notebook(path)
-    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
-    found = {}
-    for cell in tagged[:1]:
-        lines = cell["source"].splitlines()
-        for statement in ast.parse(cell["source"]).body:
-            if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                name, kind = ast.unparse(statement.target), statement.annotation
-                comment = lines[statement.lineno - 1].partition("  # ")[2]
-                value = ast.literal_eval(statement.value)
-                found[name] = Parameter(name, ast.unparse(kind), value, comment)
-    return found
-
-
-def checked(path: Path, given: Mapping[str, Any]) -> dict[str, Value]:
-    """All parameters of a run: those given, of the right type, and the defaults.
+def find_chapter(name: str | int | Path) -> Path:
+    """Return the path of a chapter.
 
     Args:
-        path: of the chapter.
-        given: values, or their texts from a command line.
+        name: its number, its name, or the path of any notebook.
 
     Raises:
-        ValueError: an unknown name, with those that there are; or a value that does
-            not fit, with what is expected.
+        ValueError: no chapter of this name; the message names those that there are.
+        FileNotFoundError: no notebook at this path.
 
     Example:
-        >>> checked(find_chapter("5"), {"epochs": "3"})["epochs"]
-        3
+        >>> find_chapter(5).name, find_chapter("05_layer_sum").name
+        ('05_layer_sum.ipynb', '05_layer_sum.ipynb')
     """
-    known = parameters(path)
+    text = str(name)
+    if text.endswith(".ipynb"):
+        if not Path(text).is_file():
+            raise FileNotFoundError(f"chapter: there is no notebook {text}")
+        return Path(text).resolve()
+    for path in chapter_paths():
+        number = int(path.stem[:2])
+        if text == path.stem or (text.isdecimal() and int(text) == number):
+            return path
+    known = ", ".join(path.stem for path in chapter_paths()) or "none here"
+    raise ValueError(
+        f"chapter must be a number or a name ({known}), or the path of an .ipynb file; "
+        f"got {text!r}"
+    )
+
+
+def read_chapter(name: str | int | Path) -> Chapter:
+    """Read what a chapter asks and which parameters it has.
+
+    Args:
+        name: as in `find_chapter`.
+
+    Raises:
+        ValueError: as in `find_chapter`; a file that is no notebook; a parameter that
+            is no literal int, float, str or bool.
+
+    Example:
+        >>> chapter = read_chapter(5)
+        >>> chapter.title
+        'Layer sum'
+        >>> chapter.parameters["seed"].comment
+        'decides every random draw'
+    """
+    import nbformat
+    import papermill
+
+    path = find_chapter(name)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        entries = papermill.inspect_notebook(path)
+    except (AttributeError, ValueError, nbformat.ValidationError) as error:
+        raise ValueError(f"{path} is no notebook that can be run: {error}") from error
+    parameters = [read_parameter(entry) for entry in entries.values()]
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    heading = texts[0].strip().partition("\n")[0].lstrip("# ") if texts else ""
+    title, _, question = heading.partition(": ")
+    return Chapter(
+        path=path,
+        title=title,
+        question=question,
+        parameters={parameter.name: parameter for parameter in parameters},
+        sources=hashlib.sha256(json.dumps(code).encode()).hexdigest(),
+    )
+
+
+def read_parameter(entry: Mapping[str, str]) -> Parameter:
+    """Make a parameter of papermill's description of a line."""
+    name, text = entry["name"], entry["default"]
+    try:
+        default = ast.literal_eval(text)
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(
+            f"parameter {name!r} must have a literal default; got {text}"
+        ) from error
+    annotation = entry["inferred_type_name"]
+    kind = type(default).__name__ if annotation == "None" else annotation
+    if kind not in KINDS:
+        raise ValueError(
+            f"parameter {name!r} must be an {' or '.join(KINDS)}; it is a {kind}"
+        )
+    parameter = Parameter(name, KINDS[kind], default, entry["help"])
+    return parameter._replace(default=convert(default, parameter))
+
+
+def complete(chapter: Chapter, given: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the value of every parameter: the given one, or else the default.
+
+    Args:
+        chapter: whose parameters these are.
+        given: values by name. A text stands for a number, as on a command line; an
+            integer may stand for a float.
+
+    Raises:
+        ValueError: a name that the chapter does not have, with those that it has.
+        TypeError: a value of another type; it says which is expected.
+
+    Example:
+        >>> complete(read_chapter(1), {"seed": "3"})
+        {'seed': 3, 'dataset': 'mnist', 'per_class': 6, 'device': 'cpu'}
+    """
     for name in given:
-        if name not in known:
-            names = ", ".join(known) or "none"
-            raise ValueError(f"{path.stem} has no parameter {name!r}; it has {names}")
+        if name not in chapter.parameters:
+            known = ", ".join(chapter.parameters) or "none"
+            raise ValueError(
+                f"{chapter.path.stem} has no parameter {name!r}; it has {known}"
+            )
     return {
-        name: fitted(name, parameter.kind, given.get(name, parameter.default))
-        for name, parameter in known.items()
+        name: convert(given[name], parameter) if name in given else parameter.default
+        for name, parameter in chapter.parameters.items()
     }
 
 
-def fitted(name: str, kind: str, value: Any) -> Value:
-    """The value as the kind that its chapter says; raise if it is none."""
-    wanted = KINDS.get(kind, str)
-    if isinstance(value, str) and wanted is not str:
-        with suppress(ValueError, SyntaxError):  # then it is told below
-            value = ast.literal_eval(value.capitalize() if wanted is bool else value)
-    if wanted is float and type(value) is int:
+def convert(value: Any, parameter: Parameter) -> Value:
+    """Return the value as one of the parameter's type, or raise a TypeError."""
+    kind: Any = parameter.kind
+    got = value
+    if isinstance(value, str) and kind is not str:
+        text = value.capitalize() if value in ("true", "false") else value
+        with suppress(SyntaxError, ValueError):  # no literal: told below
+            value = ast.literal_eval(text)
+    if kind is float and type(value) is int:
         value = float(value)
-    if type(value) is not wanted:
-        raise ValueError(f"parameter {name} must be {kind}; got {value!r}")
-    return value  # type: ignore[return-value]
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        expected = "a finite float" if kind is float else f"of type {kind.__name__}"
+        raise TypeError(
+            f"parameter {parameter.name!r} must be {expected}; "
+            f"got {type(got).__name__} {got!r}"
+        )
+    return value

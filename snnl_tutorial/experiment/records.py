@@ -1,117 +1,134 @@
-"""What a folder of records says, as a table and as a figure."""
+"""The records of runs: written whole, read back, and summed up in a table."""
 
+import ast
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from snnl_tutorial.experiment.files import write
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
+
+
+def glued(path: Path) -> dict[str, Any]:
+    """Return what a notebook stored with `notebook.glue`; {} without a notebook."""
+    import nbformat
+
+    if not path.exists():
+        return {}
+    metrics = {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            stored = output.get("metadata", {}).get("scrapbook")
+            if stored:
+                with suppress(SyntaxError, ValueError):  # a figure, glued by myst-nb
+                    metrics[stored["name"]] = read_value(output.data["text/plain"])
+    return metrics
+
+
+def read_value(text: str) -> Any:
+    """Undo `repr` of a number or a text.
+
+    Example:
+        >>> read_value("0.5"), read_value("'mnist'"), read_value("nan")
+        (0.5, 'mnist', nan)
+    """
+    return float(text) if text in ("nan", "inf", "-inf") else ast.literal_eval(text)
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write a run's record to `NAME.json`."""
+    write(
+        folder / f"{record['run']}.json", (json.dumps(record, indent=2) + "\n").encode()
+    )
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return a record, or None if the file is not there or is something else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    is_record = isinstance(content, dict) and {"run", "status"} <= content.keys()
+    return content if is_record else None
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
-    """All records below a folder, by name.
+    """Return all records in a folder and the folders in it.
 
     Raises:
-        FileNotFoundError: there are none.
-        ValueError: a file that is no record.
+        FileNotFoundError: there is no such folder, or no record in it.
     """
-    records = []
-    for path in sorted(folder.rglob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            record["parameters"], record["metrics"], record["status"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no record of a run: {error!r}") from error
-        records.append(record)
+    found = [read_record(path) for path in sorted(folder.rglob("*.json"))]
+    records = [record for record in found if record]
     if not records:
-        raise FileNotFoundError(f"no records of runs in {folder}")
+        raise FileNotFoundError(f"{folder}: there is no record of a run in it")
     return records
 
 
-def summary(records: list[dict[str, Any]]) -> "pd.DataFrame":
-    """Mean and standard deviation over the seeds, of every metric of finished runs.
+class Summary(NamedTuple):
+    """Runs that differ only in their seed, as one row."""
+
+    table: "pd.DataFrame"
+    """The chapter, what varies, the number of runs, and two columns for each metric."""
+    varying: list[str]
+    """The parameters that vary, but for the seed."""
+    metrics: list[str]
+    """The numbers that the notebooks glued."""
+
+
+def summarize(records: Iterable[dict[str, Any]]) -> Summary:
+    """Sum up the runs that are done: mean and standard deviation over the seeds.
 
     Args:
-        records: from `read_records`.
+        records: as from `read_records`.
 
     Returns:
-        A row for each chapter and each choice of the parameters other than the seed:
-        those that differ somewhere, "runs", and for each metric its mean and, as
-        "METRIC sd", its standard deviation (empty for a single run).
+        A table with a row for each setting, the parameters that vary, the number of
+        runs `n`, and for each metric its `mean` and `sd` (divided by n - 1; NaN for
+        one run). What a notebook glued that is no number is left out.
+
+    Raises:
+        ValueError: no run is done.
+
+    Example:
+        >>> runs = [
+        ...     {"status": "done", "chapter": "05", "metrics": {"loss": loss},
+        ...      "parameters": {"seed": seed, "factor": 0.5}}
+        ...     for seed, loss in enumerate([1.0, 3.0])
+        ... ]
+        >>> print(summarize(runs).table.to_string(index=False))
+        chapter  n  loss mean  loss sd
+             05  2        2.0 1.414214
     """
     import pandas as pd
 
     done = [record for record in records if record["status"] == "done"]
     if not done:
-        raise ValueError(f"none of the {len(records)} runs is done")
-    settings = pd.DataFrame(
-        [{"chapter": r["chapter"], **r["parameters"]} for r in done]
-    ).drop(columns="seed", errors="ignore")
-    metrics = pd.DataFrame([r["metrics"] for r in done]).select_dtypes("number")
+        raise ValueError("there is no run that is done")
+    settings = pd.DataFrame([record["parameters"] for record in done])
     varying = [
         name
-        for name in settings
-        if name == "chapter" or settings[name].nunique(dropna=False) > 1
+        for name in settings.columns
+        if name != "seed" and settings[name].nunique(dropna=False) > 1
     ]
-    keys = [
-        settings[name].astype(object).where(settings[name].notna(), "-")
-        for name in varying
-    ]
-    groups = metrics.groupby(keys, sort=True)
-    columns = {"runs": groups.size()}
-    for name in metrics:
-        columns[name] = groups[name].mean()
-        columns[f"{name} sd"] = groups[name].std()
-    return pd.DataFrame(columns).reset_index()
+    keys = [settings[name] for name in varying]
+    chapters = pd.Series([record["chapter"] for record in done], name="chapter")
+    metrics = pd.DataFrame([numbers(record["metrics"]) for record in done])
+    # Under a number and not a name, a metric cannot be mistaken for a parameter.
+    names, metrics.columns = list(metrics.columns), pd.RangeIndex(metrics.shape[1])
+    groups = metrics.groupby([chapters, *keys], dropna=False)
+    columns = {"n": groups.size()}
+    for i, name in enumerate(names):
+        # One NaN makes the mean a NaN: a run that diverged is not to be overlooked.
+        columns[f"{name} mean"] = groups[i].agg(lambda rows: rows.mean(skipna=False))
+        columns[f"{name} sd"] = groups[i].agg(lambda rows: rows.std(skipna=False))
+    return Summary(pd.DataFrame(columns).reset_index(), varying, names)
 
 
-def plot_metric(
-    records: list[dict[str, Any]], metric: str, x: str, ax: "Axes"
-) -> "Axes":
-    """A metric against a parameter: the mean over the runs, and its deviation.
-
-    Args:
-        records: from `read_records`.
-        metric: what was glued.
-        x: name of the parameter.
-        ax: where to draw.
-
-    Raises:
-        ValueError: no finished run has such a metric or parameter.
-    """
-    import pandas as pd
-    import seaborn as sns
-
-    rows = [
-        {x: r["parameters"].get(x), metric: r["metrics"].get(metric)}
-        for r in records
-        if r["status"] == "done"
-    ]
-    table = pd.DataFrame(rows, columns=[x, metric]).dropna()
-    if table.empty:
-        raise ValueError(
-            f"no finished run has the parameter {x} and the metric {metric}"
-        )
-    sns.pointplot(
-        table.sort_values(x), x=x, y=metric, errorbar="sd", capsize=0.1, ax=ax
-    )
-    ax.set_title(f"{metric} against {x}: mean and standard deviation")
-    return ax
-
-
-def save_figure(records: list[dict[str, Any]], metric: str, x: str, path: Path) -> None:
-    """`plot_metric` in a file, PNG or SVG by its name."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    plot_metric(records, metric, x, figure.subplots())
-    figure.savefig(path, dpi=144)
-
-
-def as_markdown(table: "pd.DataFrame") -> str:
-    """A table for a README, with four digits."""
-    cells = [list(map(str, table.columns)), ["---"] * table.shape[1]]
-    for row in table.itertuples(index=False):
-        cells.append([f"{v:.4g}" if isinstance(v, float) else str(v) for v in row])
-    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+def numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return the metrics that are numbers."""
+    return {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}

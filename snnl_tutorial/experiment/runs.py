@@ -1,148 +1,147 @@
-"""One run: a chapter, executed with parameters, and the record of it."""
+"""One run of a chapter: the executed notebook, and a record of how it came about.
 
-import ast
+While it runs, and if it fails or is interrupted, the notebook is `NAME.partial.ipynb`.
+A run that is done has `NAME.ipynb` and `NAME.json`.
+"""
+
 import hashlib
-import json
 import os
-import platform
 import re
-import subprocess
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from snnl_tutorial.experiment.chapters import Value, checked, parameters, read_notebook
-from snnl_tutorial.experiment.datasets import data_folder
+from snnl_tutorial.experiment import surroundings
+from snnl_tutorial.experiment.chapters import Chapter, Value, complete
+from snnl_tutorial.experiment.records import glued, write_record
+
+LONGEST_NAME = 120
 
 
-def run_name(path: Path, values: Mapping[str, Value]) -> str:
-    """A name of the run for its files: the chapter, and what is not as usual.
+def run_chapter(
+    chapter: Chapter,
+    parameters: Mapping[str, Any],
+    folder: Path | str = "runs",
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Execute a chapter with other parameters, and record what came out.
 
-    Example:
-        >>> from snnl_tutorial.experiment.chapters import find_chapter
-        >>> path = find_chapter("5")
-        >>> run_name(path, checked(path, {"seed": 3, "factor": 0.1}))
-        '05_layer_sum-factor=0.1-seed=3'
-    """
-    usual = parameters(path)
-    changed = sorted(k for k, value in values.items() if value != usual[k].default)
-    name = "-".join([path.stem, *(f"{k}={values[k]}" for k in changed)])
-    safe = re.sub(r"[^\w=.,+-]+", "_", name)
-    if safe != name or len(safe) > 120:
-        safe = f"{safe[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return safe
-
-
-def run(path: Path, given: Mapping[str, Any], folder: Path, bar: bool = True) -> dict:
-    """Execute a chapter, and store the notebook and the record of it.
-
-    Writes NAME.ipynb and NAME.json to the folder; after a failure NAME.failed.ipynb in
-    place of the former, as far as it got.
+    It replaces an earlier run of the same name, at the end. It runs where the chapter
+    lies, as in Jupyter.
 
     Args:
-        path: of the chapter.
-        given: parameters that are not to be as usual.
-        folder: where to write.
-        bar: whether to show the progress over the cells.
+        chapter: from `read_chapter`.
+        parameters: those that differ from the chapter's own, by name.
+        folder: where to write; made if it is not there.
+        progress: whether to show a bar.
 
     Returns:
-        The record: "status" is `"done"` or `"failed"`, then "cause" tells why in a
-        line; "parameters", "metrics" (what the chapter glued), and so on.
+        The record, as it is written to `NAME.json`. Its status is `"done"`, or
+        `"failed"` with a cause: what a chapter does wrong is not raised.
 
     Raises:
-        ValueError: see `checked`.
-    """
-    import papermill
+        ValueError, TypeError: a parameter, as in `complete`.
 
-    values = checked(path, given)
-    name = run_name(path, values)
+    Example:
+        >>> record = run_chapter(read_chapter(5), {"factor": 0.1})  # doctest: +SKIP
+        >>> record["run"], record["status"]  # doctest: +SKIP
+        ('05_layer_sum-factor=0.1', 'done')
+    """
+    values = complete(chapter, parameters)
+    name = run_name(chapter, values)
+    folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"{name}.failed.ipynb"
-    (folder / f"{name}.json").unlink(missing_ok=True)  # of an earlier run
+    finished, partial = folder / f"{name}.ipynb", folder / f"{name}.partial.ipynb"
+    partial.unlink(missing_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
-    cause = None
-    try:
-        papermill.execute_notebook(
-            *(path, unfinished, values),
-            **{"progress_bar": bar, "kernel_name": "python3", "cwd": str(folder)},
-        )
-    except papermill.PapermillExecutionError as error:
-        cause = f"cell {error.cell_index}: {error.ename}: {error.evalue}"
-    except (OSError, RuntimeError) as error:  # the kernel died, or the disk is full
-        cause = f"{type(error).__name__}: {error}"
-    seconds = time.perf_counter() - clock
-    if cause is None:
-        unfinished.replace(folder / f"{name}.ipynb")
-        unfinished = folder / f"{name}.ipynb"
+    cause = execute(chapter, changed(chapter, values), partial, progress)
     record = {
-        "name": name,
-        "status": "done" if cause is None else "failed",
-        "cause": None if cause is None else " ".join(cause.split()),
-        "chapter": path.stem,
-        "sources": sources_hash(path),
+        "run": name,
+        "status": "failed" if cause else "done",
+        "cause": cause,
+        "chapter": chapter.path.stem,
+        "sources": chapter.sources,
         "parameters": values,
-        "metrics": glued(unfinished) if unfinished.exists() else {},
-        "device": device_name(str(values.get("device", "cpu"))),
-        "versions": versions(),
-        "commit": commit(),
+        "metrics": glued(partial),
+        "versions": surroundings.versions("torch", "numpy"),
+        "device": surroundings.device_name(str(values.get("device", "cpu"))),
+        "commit": surroundings.commit(chapter.path),
         "started": started.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
+        "seconds": round(time.perf_counter() - clock, 1),
     }
-    write_record(folder / f"{name}.json", record)
+    if cause:
+        finished.unlink(missing_ok=True)
+    else:
+        os.replace(partial, finished)
+    write_record(folder, record)
     return record
 
 
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write it whole or not at all."""
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+def execute(
+    chapter: Chapter, changes: Mapping[str, Value], output: Path, progress: bool
+) -> str | None:
+    """Execute the notebook; return None, or in one line why it did not end well."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    try:
+        papermill.execute_notebook(
+            chapter.path,
+            output,
+            changes,
+            progress_bar=progress,
+            # Unlike papermill's cwd, this also holds when several run in threads.
+            resources={"metadata": {"path": str(chapter.path.parent)}},
+            extra_arguments=["--log-level=CRITICAL"],  # what matters comes as outputs
+        )
+    except PapermillExecutionError as error:
+        cause = f"{error.ename}: {error.evalue}"
+    except Exception as error:  # the kernel is gone, or was never there
+        cause = f"{type(error).__name__}: {error}"
+    else:
+        return None
+    return " ".join(f"{cause} (in cell [{last_cell(output)}])".split())
 
 
-def glued(path: Path) -> dict[str, Value]:
-    """What `notebook.glue` stored in an executed notebook, by name."""
-    found = {}
-    for cell in read_notebook(path):
-        for output in cell.get("outputs", []):
-            stored = output.get("metadata", {}).get("scrapbook", {})
-            if "name" in stored:
-                text = "".join(output["data"]["text/plain"])
-                found[stored["name"]] = ast.literal_eval(text)
-    return found
+def last_cell(path: Path) -> int:
+    """Return the number of the last cell of code that was begun; 0 if there is none."""
+    import nbformat
 
-
-def sources_hash(path: Path) -> str:
-    """Tells whether a chapter's code has changed since."""
-    code = [c["source"] for c in read_notebook(path) if c["cell_type"] == "code"]
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:16]
-
-
-def versions() -> dict[str, str]:
-    """Of what the figures depend on."""
-    from importlib.metadata import version
-
-    names = ("torch", "numpy", "scikit-learn", "snnl-tutorial")
-    return {"python": platform.python_version()} | {n: version(n) for n in names}
-
-
-def device_name(device: str) -> str:
-    """What the device is called, such as the model of a GPU."""
-    import torch
-
-    if torch.device(device).type == "cuda" and torch.cuda.is_available():
-        return torch.cuda.get_device_name(device)
-    return device
-
-
-def commit() -> str | None:
-    """Of the clone that the package lies in, if it does."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=data_folder(),
-        capture_output=True,
-        text=True,
-        check=False,
+    if not path.exists():
+        return 0
+    return sum(
+        cell.cell_type == "code" and bool(cell.metadata.papermill.start_time)
+        for cell in nbformat.read(path, as_version=4).cells
     )
-    return done.stdout.strip() or None
+
+
+def changed(chapter: Chapter, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values that differ from the chapter's own, in alphabetical order."""
+    return {
+        name: values[name]
+        for name in sorted(values)
+        if values[name] != chapter.parameters[name].default
+    }
+
+
+def run_name(chapter: Chapter, values: Mapping[str, Value]) -> str:
+    """Name a run after the chapter and the parameters that differ from its own.
+
+    The name is safe as the name of a file. Where that costs a character, or the name
+    is too long, the beginning of a hash tells it from others.
+
+    Example:
+        >>> from snnl_tutorial.experiment.chapters import read_chapter
+        >>> chapter = read_chapter(5)
+        >>> run_name(chapter, complete(chapter, {"seed": 3, "factor": 0.1}))
+        '05_layer_sum-factor=0.1-seed=3'
+    """
+    parts = [f"{key}={value}" for key, value in changed(chapter, values).items()]
+    full = "-".join([chapter.path.stem, *parts])
+    safe = re.sub(r"[^\w.+=-]", "_", full, flags=re.ASCII)
+    if safe == full and len(full) <= LONGEST_NAME and full.count("=") == len(parts):
+        return full
+    digest = hashlib.sha256(full.encode()).hexdigest()[:8]
+    return f"{safe[:LONGEST_NAME]}-{digest}"

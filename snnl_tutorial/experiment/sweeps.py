@@ -1,115 +1,175 @@
-"""Many runs: a grid of parameters, gone through in parallel and resumable."""
+"""Many runs from one file: checked whole, run side by side, gone on with later."""
 
-import json
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tqdm import tqdm
+from snnl_tutorial.experiment.chapters import (
+    Chapter,
+    Value,
+    complete,
+    find_chapter,
+    read_chapter,
+)
+from snnl_tutorial.experiment.records import read_record
+from snnl_tutorial.experiment.runs import run_chapter, run_name
 
-from snnl_tutorial.experiment.chapters import checked, find_chapter
-from snnl_tutorial.experiment.runs import run, run_name, sources_hash
-
-Planned = tuple[Path, dict[str, Any]]
+KEYS = ("chapter", "parameters", "grid")
 
 
-def plan(file: Path) -> list[Planned]:
-    """All runs that a sweep file asks for, with their parameters checked.
+class Run(NamedTuple):
+    """A chapter and the values of all its parameters."""
 
-    The file is a mapping, or a list of them under "runs", with the keys
+    name: str
+    chapter: Chapter
+    values: dict[str, Value]
 
-    - "chapter": a number, name or path (from the file's folder);
-    - "parameters": {name: value}, the same in all runs;
-    - "grid": {name: [values]}, every combination of which is a run.
+
+def read_sweep(path: Path | str) -> list[Run]:
+    """Read a sweep from a YAML file, and check all of it.
+
+    The file has a `chapter` (one or a list), the `parameters` that are the same in all
+    runs, and a `grid`: lists of values, of which every combination is run. Under
+    `runs`, it can have a list of such blocks instead. A path is meant from the file's
+    folder.
+
+        chapter: 5
+        parameters: {epochs: 4}
+        grid:
+          factor: [0.0, 0.5]
+          seed: [0, 1, 2]
 
     Args:
-        file: YAML.
+        path: of the file.
+
+    Returns:
+        The runs, each once.
 
     Raises:
-        ValueError: the file is no such thing, or a parameter does not fit its chapter.
-        FileNotFoundError: the file or a chapter is not there.
+        ValueError, TypeError: whatever is wrong in it, before anything is run.
+        OSError: the file cannot be read.
     """
     import yaml
 
+    path = Path(path)
+    text = path.read_text(encoding="utf-8")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(
-            f"{file} is no YAML: {' '.join(str(error).split())}"
-        ) from error
-    blocks = content.get("runs", [content]) if isinstance(content, dict) else None
-    if not isinstance(blocks, list) or not blocks:
-        raise ValueError(
-            f"{file} must hold a mapping with a chapter, or a list of runs"
-        )
-    found = [planned for block in blocks for planned in plan_block(file, block)]
-    names: dict[str, Planned] = {}
-    for path, values in found:
-        names.setdefault(run_name(path, values), (path, values))
-    return list(names.values())  # one that is asked for twice is run once
+        content = yaml.safe_load(text)
+        if not isinstance(content, dict):
+            raise ValueError("it must have the keys chapter, parameters, grid")
+        blocks = content["runs"] if set(content) == {"runs"} else [content]
+        if not isinstance(blocks, list) or not blocks:
+            raise ValueError("runs must be a list of blocks")
+        planned = [run for block in blocks for run in read_block(block, path.parent)]
+        return without_repeats(planned)
+    except TypeError as error:
+        raise TypeError(f"{path}: {error}") from error
+    except (FileNotFoundError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def plan_block(file: Path, block: Any) -> Iterator[Planned]:
-    """The runs of one mapping."""
-    if not isinstance(block, dict) or "chapter" not in block:
-        raise ValueError(f"{file}: each run must be a mapping with a chapter")
-    unknown = set(block) - {"chapter", "parameters", "grid"}
-    if unknown:
-        names = ", ".join(sorted(map(str, unknown)))
-        raise ValueError(
-            f"{file}: unknown {names}; a run has chapter, parameters and grid"
-        )
+def read_block(block: Any, folder: Path) -> Iterable[Run]:
+    """Give every run of one block of the file."""
+    if not isinstance(block, dict) or not set(block) <= set(KEYS):
+        raise ValueError(f"a block must have the keys {', '.join(KEYS)}; got {block}")
+    if "chapter" not in block:
+        raise ValueError(f"a block must have a chapter; got {block}")
     fixed, grid = block.get("parameters") or {}, block.get("grid") or {}
+    check_settings(fixed, grid)
+    names = block["chapter"]
+    for name in names if isinstance(names, list) else [names]:
+        is_path = str(name).endswith(".ipynb")
+        chapter = read_chapter(find_chapter(folder / name if is_path else name))
+        for values in product(*grid.values()):
+            given = fixed | dict(zip(grid, values, strict=True))
+            settled = complete(chapter, given)
+            yield Run(run_name(chapter, settled), chapter, settled)
+
+
+def check_settings(fixed: Any, grid: Any) -> None:
+    """Raise unless these are dictionaries, and the grid holds lists of values."""
+    for name, settings in (("parameters", fixed), ("grid", grid)):
+        if not isinstance(settings, Mapping):
+            raise ValueError(f"{name} must be names with values; got {settings!r}")
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
-            raise ValueError(f"{file}: grid: {name} must be a list; got {values!r}")
-    chapter = str(block["chapter"])
-    beside = file.parent / chapter
-    path = find_chapter(str(beside) if beside.is_file() else chapter)
-    for choice in product(*grid.values()):
-        values = {**fixed, **dict(zip(grid, choice, strict=True))}
-        yield path, checked(path, values)
+            raise ValueError(
+                f"grid: {name!r} must have a list of values; got {values!r}"
+            )
+        if name in fixed:
+            raise ValueError(f"{name!r} must be in parameters or in grid, not in both")
 
 
-def is_done(path: Path, values: dict[str, Any], folder: Path) -> bool:
-    """Whether the folder holds this run: same parameters, same code, finished."""
-    try:
-        text = (folder / f"{run_name(path, values)}.json").read_text(encoding="utf-8")
-        record = json.loads(text)
-    except (OSError, ValueError):
-        return False
-    same = record.get("parameters") == values
-    same = same and record.get("sources") == sources_hash(path)
-    return bool(same and record.get("status") == "done")
+def without_repeats(planned: Iterable[Run]) -> list[Run]:
+    """Return each run once; raise if two different runs have the same name."""
+    runs: dict[str, Run] = {}
+    for run in planned:
+        known = runs.setdefault(run.name, run)
+        if known.chapter.path != run.chapter.path:
+            raise ValueError(
+                f"{known.chapter.path} and {run.chapter.path} must have different names"
+            )
+    return list(runs.values())
 
 
-def sweep(file: Path, folder: Path, jobs: int = 1) -> list[dict[str, Any]]:
-    """Go through a sweep file, leaving out what the folder holds already.
+def is_done(run: Run, folder: Path) -> bool:
+    """Whether the same code has run with the same parameters, to its end."""
+    record = read_record(folder / f"{run.name}.json")
+    return (
+        record is not None
+        and record["status"] == "done"
+        and record["parameters"] == run.values
+        and record["sources"] == run.chapter.sources
+        and (folder / f"{run.name}.ipynb").is_file()
+    )
 
-    A run that fails does not stop the others. What was interrupted is run anew.
+
+def run_sweep(
+    runs: Iterable[Run],
+    folder: Path | str = "runs",
+    jobs: int = 1,
+    progress: bool = False,
+) -> list[dict[str, Any]]:
+    """Run what is not done yet. A run that fails does not stop the others.
+
+    Each notebook has a process of its own, so the jobs here are only threads. A
+    backend of joblib carries them elsewhere, to machines that see the same files:
+
+        from dask.distributed import Client
+        with Client("scheduler:8786"), joblib.parallel_config("dask"):
+            run_sweep(read_sweep("sweep.yaml"))
 
     Args:
-        file: see `plan`.
-        folder: for the notebooks and records.
-        jobs: how many at a time. They are handed to joblib, so that
-            `joblib.parallel_config(backend="dask")` or `"ray"` spreads them over
-            machines.
+        runs: from `read_sweep`.
+        folder: where to write, and where to look for what is done.
+        jobs: how many run at the same time.
+        progress: whether to show a bar.
 
     Returns:
-        The records of the runs made now.
+        The records of the runs that were run now, in the order in which they ended.
     """
-    from joblib import Parallel, delayed
+    import joblib
+    from tqdm import tqdm
 
-    waiting = [planned for planned in plan(file) if not is_done(*planned, folder)]
-    pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    runs = pool(delayed(run_quietly)(*planned, folder) for planned in waiting)
-    return list(tqdm(runs, desc=file.stem, total=len(waiting), unit="run"))
+    folder = Path(folder).resolve()
+    remaining = [run for run in runs if not is_done(run, folder)]
+    parallel = joblib.Parallel(
+        n_jobs=jobs, prefer="threads", return_as="generator_unordered"
+    )
+    records = parallel(joblib.delayed(run_one)(run, folder) for run in remaining)
+    return list(tqdm(records, total=len(remaining), unit="run", disable=not progress))
 
 
-def run_quietly(path: Path, values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """One run, without a progress bar and with one thread, for others run beside it."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    return run(path, values, folder, bar=False)
+def run_one(run: Run, folder: Path) -> dict[str, Any]:
+    """Run a chapter on one thread of the CPU, unless the user has said how many."""
+    from jupyter_core.utils import ensure_event_loop
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # its kernel inherits this
+    try:
+        return run_chapter(run.chapter, run.values, folder)
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            ensure_event_loop().close()  # the one that talked to the kernel

@@ -83,34 +83,39 @@ def results(name: str) -> list[dict[str, Any]]:
         return [{key: value(text) for key, text in row.items()} for row in rows]
 
 
-def glue(name: str, value: float | str | bool | torch.Tensor) -> None:
-    """Store a result in the notebook, unseen, where a run's record finds it.
+def glue(name: str, value: float | str | torch.Tensor | np.ndarray) -> None:
+    """Store a result in the notebook's outputs, where a run's record finds it.
 
     It is myst-nb's format, so that a page can show the value, too. (myst-nb itself is
-    not installed on Colab.)
+    not installed on Colab.) Outside Jupyter it only checks the value.
 
     Args:
         name: of the result.
-        value: a number, a text, or a tensor of one number.
+        value: a number, a text, or a 0-d tensor or array.
 
     Raises:
-        TypeError: a value that is neither.
+        TypeError: a value that is none of these.
 
     Example:
-        >>> glue("accuracy", 0.5)
-        0.5
+        >>> glue("accuracy", torch.tensor(0.5))
+        >>> glue("accuracy", [0.5])
+        Traceback (most recent call last):
+            ...
+        TypeError: value must be a number, a text or a 0-d tensor; got list
     """
-    if hasattr(value, "item"):  # of torch or numpy
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic) and value.ndim == 0:
         value = value.item()
     if not isinstance(value, int | float | str):
         raise TypeError(
-            f"value must be a number, a text or a tensor of one number; "
+            f"value must be a number, a text or a 0-d tensor; "
             f"got {type(value).__name__}"
         )
+    from IPython import get_ipython
     from IPython.display import display
 
-    stored = {"name": name, "mime_prefix": ""}
-    display({"text/plain": repr(value)}, raw=True, metadata={"scrapbook": stored})
+    if hasattr(get_ipython(), "kernel"):
+        stored = {"name": name, "mime_prefix": ""}
+        display({"text/plain": repr(value)}, raw=True, metadata={"scrapbook": stored})
 
 
 def show_small_pngs() -> None:

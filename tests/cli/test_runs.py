@@ -1,120 +1,254 @@
-"""The command line: what it prints, one line for an error, and its exit code."""
+"""`snnl` as a user types it: what it prints, and how it ends."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
+from matplotlib import image
 
-from snnl_tutorial.cli import main
-from tests.experiment.tiny import tiny_chapter
+from snnl_tutorial.cli import snnl
+from snnl_tutorial.experiment.chapters import chapter_paths
+from tests import tiny
 
-pytestmark = [
-    # jupyter's own housekeeping, nothing that a run does
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Kernel is running over TCP:UserWarning"),
-]
+HEAVY = ("torch", "numpy", "pandas", "papermill", "matplotlib", "joblib", "yaml")
 
 
-def snnl(*words):
-    return CliRunner().invoke(main, [str(word) for word in words])
+def invoke(*arguments):
+    return CliRunner().invoke(snnl, [str(argument) for argument in arguments])
 
 
-def fails(result, *parts):
-    assert result.exit_code in (1, 2)
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("snnl: ")
-    for part in parts:
-        assert part in result.stderr
+def one_line(done, status, words):
+    """It ended with this status, and said so in one line, and nothing else."""
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith("snnl: ")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
 
 
-def test_help_is_there_at_once():
+@pytest.fixture
+def runs(tmp_path):
+    """Records of two settings with two seeds each, and a failed one."""
+    for factor in (0.5, 1.0):
+        for seed in (0, 1):
+            metrics = {"loss": factor + seed, "acc": 0.123456}
+            write(tmp_path, metrics, f"f={factor}-s={seed}", factor=factor, seed=seed)
+    write(tmp_path, {}, "bad", "failed", factor=9.0, seed=0)
+    return tmp_path
+
+
+def write(folder, metrics, run, status="done", **parameters):
+    record = {
+        "run": run,
+        "status": status,
+        "cause": "ValueError: no (in cell [3])" if status == "failed" else None,
+        "chapter": "05_layer_sum",
+        "parameters": parameters,
+        "metrics": metrics,
+    }
+    (folder / f"{run}.json").write_text(json.dumps(record))
+
+
+# --- the front door -------------------------------------------------------------------
+
+
+def test_help_loads_nothing_heavy():
     code = (
-        "import sys\n"
-        "from snnl_tutorial.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print({'torch', 'papermill', 'matplotlib', 'pandas'} & set(sys.modules))"
+        "import sys, click; from snnl_tutorial.cli import snnl\n"
+        "snnl.main(['--help'], standalone_mode=False)\n"
+        f"print('loaded:', sorted(set({HEAVY}) & set(sys.modules)))"
     )
+    command = [sys.executable, "-c", code]
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        command, capture_output=True, text=True, check=True, cwd=tiny.ROOT
     )
-    assert done.stdout.endswith("set()\n")
-    for command in ("chapters", "run", "sweep", "results", "data", "info"):
-        assert f"\n  {command} " in done.stdout
-
-
-def test_chapters_are_listed_with_their_parameters():
-    result = snnl("chapters")
-    assert result.exit_code == 0
-    assert "05_layer_sum\n" in result.stdout
-    assert "decides every random draw" in result.stdout
-
-
-def test_info_tells_versions_and_folders():
-    result = snnl("info")
-    assert result.exit_code == 0
-    for word in ("torch", "devices", "cpu", "chapters", "commit"):
-        assert word in result.stdout
-
-
-def test_a_run_and_its_results(tmp_path):
-    chapter, folder = tiny_chapter(tmp_path), tmp_path / "runs"
-    for seed in (0, 1):
-        words = ["-p", "seed", seed, "-p", "word", "w", "-o", folder]
-        result = snnl("run", chapter, *words, "--device", "meta")
-        assert result.exit_code == 0, result.output
-    assert json.loads((folder / "tiny-device=meta-word=w.json").read_text())
-    csv, markdown, figure = (tmp_path / f"a.{kind}" for kind in ("csv", "md", "png"))
-    files = ["--csv", csv, "--markdown", markdown, "--figure", figure]
-    result = snnl("results", folder, *files, "--x", "seed", "--y", "total")
-    assert result.exit_code == 0, result.output
-    assert csv.read_text().splitlines()[1].startswith("tiny,2,2.0,0.7071")
-    assert "| tiny | 2 | 2 | 0.7071 |" in markdown.read_text()
-    assert figure.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_failed_run_is_one_line_and_is_not_hidden(tmp_path):
-    chapter, folder = tiny_chapter(tmp_path), tmp_path / "runs"
-    result = snnl("run", chapter, "-p", "fail", "true", "-o", folder)
-    assert result.exit_code == 1
-    last = result.stderr.splitlines()[-1]  # the lines before are the progress bar's
-    assert last.startswith("snnl: tiny-fail=True failed: cell ")
-    assert last.endswith("ValueError: told to fail")
-    assert (folder / "tiny-fail=True.failed.ipynb").exists()
-    result = snnl("results", folder)
-    fails_with = "none of the 1 runs is done"
-    assert result.exit_code == 1
-    assert fails_with in result.stderr
-    assert "tiny-fail=True" in result.stderr
-
-
-def test_a_sweep_says_when_there_is_nothing_to_do(tmp_path):
-    tiny_chapter(tmp_path)
-    plan, folder = tmp_path / "plan.yaml", tmp_path / "runs"
-    plan.write_text("{chapter: tiny.ipynb, grid: {first: [1]}}")
-    assert snnl("sweep", plan, "-o", folder).exit_code == 0
-    result = snnl("sweep", plan, "-o", folder)
-    assert result.exit_code == 0
-    assert "nothing to do" in result.stdout
+    assert "loaded: []" in done.stdout
+    for name in ("chapters", "data", "info", "results", "run", "sweep"):
+        assert f"\n  {name} " in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "status", "words"),
     [
-        (["fly"], "No such command 'fly'"),
-        (["run"], "Missing argument 'CHAPTER'"),
-        (["run", "5", "-p", "epochs"], "requires 2 arguments"),
-        (["data", "import", "mnist"], "Missing option '--from'"),
-        (["run", "99"], "no chapter '99'; there are 01_distance_matrix"),
-        (["run", "5", "-p", "epoch", "3"], "no parameter 'epoch'; it has seed"),
-        (["run", "5", "-p", "epochs", "few"], "epochs must be int; got 'few'"),
-        (["sweep", "nowhere.yaml"], "nowhere.yaml"),
-        (["results", "nowhere"], "no records of runs in nowhere"),
-        (["results", ".", "--figure", "a.png"], "--figure needs --x"),
+        (["bogus"], 2, "No such command 'bogus'"),
+        (["run"], 2, "Missing argument 'CHAPTER'"),
+        (["run", "5", "-p", "seed"], 2, "requires 2 arguments"),
+        (["run", "99"], 1, "05_layer_sum"),
+        (["run", "5", "-p", "sed", "1"], 1, "no parameter 'sed'; it has seed, dataset"),
+        (["run", "5", "-p", "seed", "x"], 1, "must be of type int; got str 'x'"),
+        (["sweep", "none.yaml"], 1, "none.yaml"),
+        (["sweep", "x.yaml", "-j", "0"], 2, "0 is not in the range"),
+        (["results", "none"], 1, "none: there is no record of a run in it"),
     ],
 )
-def test_what_is_wrong_in_one_line(words, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    fails(snnl(*words), message)
-    assert not list(tmp_path.iterdir())
+def test_bad_input_is_one_line(arguments, status, words):
+    one_line(tiny.snnl(*arguments), status, words)
+
+
+def test_without_a_command_it_shows_the_help():
+    done = tiny.snnl()
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: snnl")
+
+
+@pytest.mark.parametrize("library", ["papermill", "click"])
+def test_a_library_that_is_missing_is_told(library):
+    code = (
+        f"import sys; sys.modules[{library!r}] = None; sys.argv[1:] = ['chapters']\n"
+        "from snnl_tutorial.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tiny.ROOT
+    )
+    words = f'{library} is not installed: pip install "snnl-tutorial[run]"'
+    one_line(done, 1, words)
+
+
+def test_chapters_lists_every_chapter_with_its_parameters():
+    output = invoke("chapters").output
+    for path in chapter_paths():
+        assert f"\n{path.stem}  " in f"\n{output}"
+    assert (
+        "05_layer_sum  Layer sum: where in a network are the classes entangled?"
+        in output
+    )
+    words = [line.split(maxsplit=3) for line in output.splitlines()]
+    assert ["seed", "int", "0", "decides every random draw"] in words
+    assert ["dataset", "str", "mnist", 'or "fashion-mnist"'] in words
+
+
+def test_info_names_versions_devices_and_folders():
+    output = invoke("info").output
+    lines = dict(line.split(maxsplit=1) for line in output.splitlines())
+    for name in ("python", "torch", "papermill", "cpu", "cuda", "mps", "commit"):
+        assert lines[name]
+    assert lines["chapters"] == f"{len(chapter_paths())} in {tiny.ROOT / 'book'}"
+    assert lines["data"] == str(tiny.ROOT / "data")
+
+
+# --- run and sweep --------------------------------------------------------------------
+
+
+def test_run_prints_where_it_wrote_and_what_it_measured(tmp_path):
+    notebook = tiny.notebook(tmp_path / "tiny.ipynb", tiny.PRODUCT)
+    out = tmp_path / "runs"
+    done = tiny.snnl("run", notebook, "-p", "seed", 3, "-p", "name", "-1", "-o", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == [f"{out}/tiny-name=-1-seed=3.ipynb", "product", "1.5"]
+    assert json.loads((out / "tiny-name=-1-seed=3.json").read_text())["status"] == (
+        "done"
+    )
+
+
+def test_device_is_short_for_a_parameter(tmp_path):
+    code = f"{tiny.GLUE}\nglue('on', device)"
+    line = 'device: str = "cpu"  # where'
+    notebook = tiny.notebook(tmp_path / "tiny.ipynb", code, parameters=line)
+    result = invoke("run", notebook, "--device", "meta", "-o", tmp_path)
+    assert result.output.split()[-2:] == ["on", "meta"]
+    assert (tmp_path / "tiny-device=meta.json").exists()
+    result = invoke("run", notebook, "--device", "meta", "-p", "device", "cpu")
+    assert "'device' is given twice" in result.output
+    assert result.exit_code == 1
+
+
+def test_a_run_that_fails_is_one_line(tmp_path):
+    notebook = tiny.notebook(tmp_path / "tiny.ipynb", "raise ValueError('not\\nso')")
+    done = tiny.snnl("run", notebook, "-o", tmp_path)
+    one_line(done, 1, "tiny failed: ValueError: not so (in cell [2])")
+    assert (tmp_path / "tiny.partial.ipynb").exists()
+
+
+@pytest.mark.parametrize("jobs", [None, 1, 2])
+def test_ctrl_c_is_one_line(tmp_path, jobs):
+    """The notebook itself presses it, in the middle of a cell."""
+    code = (
+        "import os, signal, threading\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "threading.Event().wait()"
+    )
+    notebook = tiny.notebook(tmp_path / "tiny.ipynb", code)
+    (tmp_path / "sweep.yaml").write_text("chapter: tiny.ipynb\ngrid: {seed: [0, 1, 2]}")
+    out = tmp_path / "runs"
+    if jobs is None:
+        done = tiny.snnl("run", notebook, "-o", out)
+    else:
+        done = tiny.snnl("sweep", tmp_path / "sweep.yaml", "-o", out, "-j", jobs)
+    one_line(done, 130, "interrupted")
+    names = {path.name for path in out.iterdir()}
+    assert "tiny.partial.ipynb" in names
+    assert all(name.endswith(".partial.ipynb") for name in names)
+
+
+def test_a_sweep_tells_every_failure_in_a_line(tmp_path):
+    tiny.notebook(tmp_path / "tiny.ipynb", "1 / seed", tiny.PRODUCT)
+    path = tmp_path / "sweep.yaml"
+    path.write_text("chapter: tiny.ipynb\ngrid: {seed: [0, 1], factor: [1, 2]}")
+    done = tiny.snnl("sweep", path, "-o", tmp_path / "runs")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"snnl: tiny-factor={f} failed: ZeroDivisionError: division by zero "
+        "(in cell [3])"
+        for f in ("1.0", "2.0")
+    ]
+    assert "4 runs in" in done.stdout
+    assert "0 done before, 2 done now, 2 failed" in done.stdout
+
+
+# --- results --------------------------------------------------------------------------
+
+
+def test_results_prints_a_row_for_each_setting_and_names_what_failed(runs):
+    result = invoke("results", runs)
+    heads = ["loss", "mean", "loss", "sd", "acc", "mean", "acc", "sd"]
+    assert result.exit_code == 0
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["chapter", "factor", "n", *heads],
+        ["05_layer_sum", "0.5", "2", "1", "0.7071", "0.1235", "0"],
+        ["05_layer_sum", "1", "2", "1.5", "0.7071", "0.1235", "0"],
+    ]
+    assert result.stderr == (
+        "snnl: left out: bad failed: ValueError: no (in cell [3])\n"
+    )
+
+
+def test_results_writes_tables(runs):
+    table, markdown = runs / "t.csv", runs / "t.md"
+    assert invoke("results", runs, "--csv", table, "--markdown", markdown)
+    rows = list(csv.DictReader(io.StringIO(table.read_text())))
+    assert [float(row["factor"]) for row in rows] == [0.5, 1.0]
+    assert [float(row["loss mean"]) for row in rows] == [1.0, 1.5]
+    assert float(rows[0]["acc mean"]) == 0.123456
+    lines = markdown.read_text().splitlines()
+    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert cells == ["05_layer_sum", "0.5", "2", "1", "0.7071", "0.1235", "0"]
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("options", [[], ["--x", "factor"], ["--y", "loss"]])
+def test_results_draws_a_figure(runs, options):
+    path = runs / "f.png"
+    result = invoke("results", runs, "--figure", path, *options)
+    assert result.exit_code == 0, result.output
+    pixels = image.imread(path)
+    # A panel for each metric, unless one is asked for; and something in it.
+    assert pixels.shape[0] / 3.5 / 144 == pytest.approx(1 if "--y" in options else 2)
+    assert pixels[..., :3].min() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--figure", "f.png", "--y", "los"], "y must be a metric (loss, acc)"),
+        (["--figure", "f.png", "--x", "seed"], "x must be a parameter that varies"),
+        (["--x", "factor"], "--x and --y need --figure"),
+    ],
+)
+def test_results_that_cannot_be_shown(runs, options, words):
+    result = invoke("results", runs, *options)
+    assert result.exit_code != 0
+    assert words in result.stderr

@@ -1,71 +1,103 @@
-"""Means and deviations over the seeds, against numpy."""
+"""Records are read back and summed up; the oracle is arithmetic by hand."""
 
-import json
+import math
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
-from snnl_tutorial.experiment.records import (
-    as_markdown,
-    plot_metric,
-    read_records,
-    summary,
-)
+from snnl_tutorial.experiment.records import read_records, summarize, write_record
 
 
-def record(seed, factor, acc, status="done", chapter="07_a"):
+def record(metrics, chapter="05", status="done", **parameters):
     return {
-        **{"name": f"{chapter}-{seed}-{factor}", "chapter": chapter, "status": status},
-        "parameters": {"seed": seed, "factor": factor, "device": "cpu"},
-        "metrics": {"acc": acc, "word": "x"},
+        "run": "-".join(f"{k}={v}" for k, v in parameters.items()) or "default",
+        "status": status,
+        "cause": None if status == "done" else "ValueError: no",
+        "chapter": chapter,
+        "parameters": parameters,
+        "metrics": metrics,
     }
 
 
-RECORDS = [
-    *(record(seed, 1.0, acc) for seed, acc in enumerate([0.5, 0.7, 0.9])),
-    record(0, 10.0, 0.25),
-    record(1, 10.0, 0.0, status="failed"),
-]
+def rows(summary):
+    return summary.table.to_dict("records")
 
 
-def test_mean_and_deviation_over_the_seeds():
-    table = summary(RECORDS)
-    assert list(table.columns) == ["chapter", "factor", "runs", "acc", "acc sd"]
-    assert table["runs"].tolist() == [3, 1]
-    assert table["acc"].tolist() == pytest.approx([0.7, 0.25])
-    assert table["acc sd"][0] == pytest.approx(np.std([0.5, 0.7, 0.9], ddof=1))
-    assert np.isnan(table["acc sd"][1])
+def test_the_mean_and_sd_over_seeds_of_each_setting():
+    runs = [
+        record({"acc": acc}, factor=factor, seed=seed, epochs=2)
+        for factor, values in {0.1: [1.0, 2.0, 6.0], 0.5: [4.0, 6.0]}.items()
+        for seed, acc in enumerate(values)
+    ]
+    summary = summarize(runs)
+    assert (summary.varying, summary.metrics) == (["factor"], ["acc"])
+    a, b = rows(summary)
+    assert a == {
+        "chapter": "05",
+        "factor": 0.1,
+        "n": 3,
+        "acc mean": pytest.approx(3.0),
+        "acc sd": pytest.approx(math.sqrt((4 + 1 + 9) / 2)),
+    }
+    assert (b["factor"], b["n"], b["acc mean"]) == (0.5, 2, 5.0)
+    assert b["acc sd"] == pytest.approx(math.sqrt(2))
 
 
-def test_chapters_with_other_parameters_stand_apart():
-    other = {**record(0, 1.0, 0.1, chapter="08_b"), "parameters": {"seed": 0}}
-    table = summary([*RECORDS, other])
-    assert table["chapter"].tolist() == ["07_a", "07_a", "08_b"]
-    assert table["acc"].tolist() == pytest.approx([0.7, 0.25, 0.1])
+def test_one_run_has_no_sd_and_texts_are_no_metric():
+    (row,) = rows(summarize([record({"a": 2, "ok": True, "t": "text"}, seed=0)]))
+    assert (row["n"], row["a mean"], row["ok mean"]) == (1, 2.0, 1.0)
+    assert math.isnan(row["a sd"])
+    assert "t mean" not in row
 
 
-def test_a_table_in_markdown():
-    lines = as_markdown(summary(RECORDS)).splitlines()
-    assert lines[0] == "| chapter | factor | runs | acc | acc sd |"
-    assert lines[2] == "| 07_a | 1 | 3 | 0.7 | 0.2 |"
+def test_a_run_that_diverged_is_not_overlooked():
+    runs = [record({"a": value}, seed=i) for i, value in enumerate([1.0, math.nan])]
+    (row,) = rows(summarize(runs))
+    assert row["n"] == 2
+    assert math.isnan(row["a mean"])
 
 
-def test_a_figure_of_a_metric():
-    ax = plot_metric(RECORDS, "acc", "factor", plt.figure().gca())
-    (line, *_) = ax.get_lines()
-    assert line.get_ydata() == pytest.approx([0.7, 0.25])
-    with pytest.raises(ValueError, match="no finished run has the parameter factor an"):
-        plot_metric(RECORDS, "nmi", "factor", ax)
-    plt.close("all")
+def test_a_failed_run_does_not_count():
+    runs = [record({"a": 1.0}, seed=0), record({"a": 9.0}, "05", "failed", seed=1)]
+    (row,) = rows(summarize(runs))
+    assert (row["n"], row["a mean"]) == (1, 1.0)
+    with pytest.raises(ValueError, match="no run that is done"):
+        summarize(runs[1:])
 
 
-def test_what_is_no_record_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no records"):
-        read_records(tmp_path)
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.json").write_text(json.dumps(RECORDS[0]))
-    assert read_records(tmp_path) == [RECORDS[0]]
-    (tmp_path / "b.json").write_text("{}")
-    with pytest.raises(ValueError, match="b.json is no record"):
-        read_records(tmp_path)
+def test_a_metric_may_be_called_like_a_parameter():
+    runs = [record({"factor": f * 2}, factor=f) for f in (1.0, 2.0)]
+    assert [(r["factor"], r["factor mean"]) for r in rows(summarize(runs))] == [
+        (1.0, 2.0),
+        (2.0, 4.0),
+    ]
+
+
+def test_chapters_with_other_parameters_stand_below_each_other():
+    runs = [record({"a": 1.0}, "04", steps=1), record({"b": 2.0}, "05", factor=2.0)]
+    one, two = rows(summarize(runs))
+    assert (one["chapter"], one["steps"], one["a mean"]) == ("04", 1, 1.0)
+    assert (two["chapter"], two["factor"], two["b mean"]) == ("05", 2.0, 2.0)
+    assert math.isnan(one["b mean"])
+    assert math.isnan(one["factor"])
+
+
+def test_runs_without_metrics_or_parameters_are_counted():
+    (row,) = rows(summarize([record({}), record({})]))
+    assert row == {"chapter": "05", "n": 2}
+
+
+def test_records_are_found_in_folders_below_and_nothing_else_is(tmp_path):
+    runs = [record({"a": math.nan}, seed=0), record({"a": 2.0}, seed=1)]
+    for i, run in enumerate(runs):
+        (tmp_path / str(i)).mkdir()
+        write_record(tmp_path / str(i), run)
+    for name, text in {"a.json": "[]", "b.json": "{", "c.json": '{"run": 1}'}.items():
+        (tmp_path / name).write_text(text)
+    assert repr(read_records(tmp_path)) == repr(runs)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("name", [".", "none"])
+def test_a_folder_without_records(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match="no record of a run"):
+        read_records(tmp_path / name)

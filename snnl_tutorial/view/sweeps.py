@@ -1,0 +1,56 @@
+"""Figures of what a sweep measured."""
+
+from matplotlib.axes import Axes
+
+from snnl_tutorial.experiment.records import Summary
+
+
+def plot_metric(summary: Summary, metric: str, ax: Axes, x: str | None = None) -> Axes:
+    """A metric with its standard deviation over the seeds.
+
+    Args:
+        summary: from `summarize`.
+        metric: one of its metrics.
+        ax: where to draw.
+        x: the parameter on the horizontal axis; a line for each combination of the
+            others. If not given, every setting is a dot with its name beside it.
+
+    Raises:
+        ValueError: a metric or a parameter that the summary does not have.
+
+    Example:
+        >>> import matplotlib.pyplot as plt
+        >>> from snnl_tutorial.experiment.records import summarize
+        >>> runs = [
+        ...     {"status": "done", "chapter": "05", "metrics": {"loss": 1 / factor},
+        ...      "parameters": {"factor": factor}}
+        ...     for factor in (1, 2, 4)
+        ... ]
+        >>> ax = plot_metric(summarize(runs), "loss", plt.figure().gca(), x="factor")
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('factor', 'loss (mean, sd)')
+    """
+    if metric not in summary.metrics:
+        known = ", ".join(summary.metrics) or "none"
+        raise ValueError(f"y must be a metric ({known}); got {metric!r}")
+    if x is not None and x not in summary.varying:
+        known = ", ".join(summary.varying) or "none"
+        raise ValueError(f"x must be a parameter that varies ({known}); got {x!r}")
+    table = summary.table
+    several = table["chapter"].nunique() > 1
+    named = ["chapter"] * several + [name for name in summary.varying if name != x]
+    labels = [", ".join(f"{k}={row[k]}" for k in named) for _, row in table.iterrows()]
+    mean, sd = table[f"{metric} mean"], table[f"{metric} sd"].fillna(0)
+    if x is None:
+        ax.errorbar(mean, labels, xerr=sd, fmt="o", capsize=3)
+        ax.set(xlabel=f"{metric} (mean, sd)")
+        return ax
+    for label in dict.fromkeys(labels):
+        rows = [label == other for other in labels]
+        ax.errorbar(
+            table[x][rows], mean[rows], sd[rows], fmt="o-", capsize=3, label=label
+        )
+    ax.set(xlabel=x, ylabel=f"{metric} (mean, sd)")
+    if named:
+        ax.legend()
+    return ax
