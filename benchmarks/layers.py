@@ -8,31 +8,21 @@ back, at batch 256. The published way runs the encoder a second time to see its 
 
 import argparse
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import nn
 
 from benchmarks.measure import medians, parse, print_table, store
-from snnl_tutorial import LayerwiseSoftNearestNeighborLoss, load_dataset
+from snnl_tutorial import (
+    Autoencoder,
+    LayerwiseSoftNearestNeighborLoss,
+    load_dataset,
+)
 from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
 )
 
-CODE = 50
-
-
-def autoencoder() -> nn.Sequential:
-    """x-500-500-2000-d-2000-500-500-x with a sigmoid code and output."""
-    widths = [784, 500, 500, 2000, CODE, 2000, 500, 500, 784]
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        bounded = outputs in (CODE, 784)
-        layers += [nn.Linear(inputs, outputs), nn.Sigmoid() if bounded else nn.ReLU()]
-    return nn.Sequential(*layers)
-
-
-ENCODER = ["1", "3", "5", "7"]
+ENCODER = ["encoder.1", "encoder.3", "encoder.5", "encoder.7"]
 """The encoder's four activations, by name."""
 
 
@@ -41,7 +31,7 @@ def training_step(
 ) -> Callable[[], None]:
     """A step of Adam: "without" the loss, with "ours", or the "published" way."""
     torch.manual_seed(0)
-    model = autoencoder().to(images.device)
+    model = Autoencoder().to(images.device)
     optimizer = torch.optim.Adam(model.parameters())
     reconstruction = nn.BCELoss()
     objective = LayerwiseSoftNearestNeighborLoss(model, reconstruction, 1.0, ENCODER)
@@ -53,9 +43,9 @@ def training_step(
         if how == "without":
             return loss
         rows = images
-        for number, layer in enumerate(list(model)[: int(ENCODER[-1]) + 1]):
+        for layer in model.encoder:
             rows = layer(rows)
-            if str(number) in ENCODER:
+            if not isinstance(layer, nn.Linear):
                 loss = loss + published_soft_nearest_neighbor_loss(rows, labels)
         return loss
 

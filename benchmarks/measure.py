@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from snnl_tutorial.experiment.surroundings import device_name
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
 GIB = 2**30
@@ -129,25 +131,14 @@ def surroundings(device: str) -> dict[str, str | int]:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    cuda = torch.device(device).type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(device) if cuda else processor(),
+        "device": device_name(device),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "commit": commit,
     }
-
-
-def processor() -> str:
-    """The processor's name, as Linux knows it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.machine()
 
 
 def store(name: str, rows: list[dict[str, Any]], device: str) -> Path:

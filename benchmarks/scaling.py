@@ -2,7 +2,7 @@
 
 python -m benchmarks.scaling    the table in data/results/scaling.csv
 
-Measured with block_size=512, where no tile is
+Chapter 11 draws the figure from it. Measured with block_size=512, where no tile is
 kept; by default tiles are kept for backward while that takes less than 256 MiB, which
 is faster and makes a bump in the memory. Its peak stands beside.
 """

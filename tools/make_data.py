@@ -12,7 +12,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import sys
 import zipfile
 import zlib
@@ -20,6 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from snnl_tutorial.experiment.files import write
 
 SEED = 20190205
 CLASSES = 10
@@ -140,16 +141,6 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
             )
             archive.writestr(member, content.getvalue())
     return buffer.getvalue()
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write to a temporary name and rename, so that no half a file is ever seen."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def make_data(raw: Path, out: Path) -> dict[str, dict]:

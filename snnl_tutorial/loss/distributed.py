@@ -57,6 +57,8 @@ def gather_rows(
     Raises:
         ValueError: in all processes, if their rows differ in columns, dtype, whether
             they have a gradient, or whether they are references.
+
+    Derived in chapter 11.
     """
     sizes = exchange_sizes(rows, references)
     first = sum(sizes[: dist.get_rank()])
