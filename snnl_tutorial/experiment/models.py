@@ -22,8 +22,9 @@ class Classifier(nn.Module):
         inplace: whether the ReLUs overwrite their inputs, as many networks do.
 
     Example:
-        >>> Classifier(784, 10)(torch.zeros(2, 28, 28)).shape
-        torch.Size([2, 10])
+        >>> model = Classifier(784, 10)
+        >>> model(torch.zeros(2, 28, 28)).shape, model.encode(torch.zeros(2, 784)).shape
+        (torch.Size([2, 10]), torch.Size([2, 64]))
     """
 
     def __init__(
@@ -41,8 +42,12 @@ class Classifier(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(widths[-1], classes)
 
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, ...) images to (N, hidden_units[-1]) activations of the last ReLU."""
+        return self.hidden(images.flatten(1))
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.output(self.hidden(images.flatten(1)))
+        return self.output(self.encode(images))
 
 
 class Autoencoder(nn.Module):
