@@ -7,6 +7,7 @@ A run that is done has `NAME.ipynb` and `NAME.json`.
 import hashlib
 import os
 import re
+import subprocess
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -84,7 +85,14 @@ def execute(
 ) -> str | None:
     """Execute the notebook; return None, or in one line why it did not end well."""
     import papermill
+    from jupyter_client.manager import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
+
+    class QuietKernelManager(AsyncKernelManager):
+        """Drops the kernel's own chatter; what a cell writes comes as its output."""
+
+        async def start_kernel(self, **kw: Any) -> None:  # type: ignore[override]
+            await super().start_kernel(**kw, stderr=subprocess.DEVNULL)
 
     try:
         papermill.execute_notebook(
@@ -94,7 +102,7 @@ def execute(
             progress_bar=progress,
             # Unlike papermill's cwd, this also holds when several run in threads.
             resources={"metadata": {"path": str(chapter.path.parent)}},
-            extra_arguments=["--log-level=CRITICAL"],  # what matters comes as outputs
+            kernel_manager_class=QuietKernelManager,
         )
     except PapermillExecutionError as error:
         cause = f"{error.ename}: {error.evalue}"

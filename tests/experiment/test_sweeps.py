@@ -230,7 +230,7 @@ def test_a_sweep_that_was_killed_ends_like_one_that_was_not(
 )
 def test_our_own_sweep_files_fit_their_chapters(file):
     runs = read_sweep(file)
-    assert len(runs) >= 30
+    assert len(runs) > 10
     for run in runs:
         assert set(run.values["methods"].split()) <= {"raw", *METHODS}
         assert run.values["network"] in NETWORKS
