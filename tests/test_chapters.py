@@ -23,6 +23,8 @@ EXPLAINS = {
     "06": "snnl_tutorial.loss.temperature",
     "07": "snnl_tutorial.experiment.training",
     "08": "snnl_tutorial.experiment.evaluation",
+    "09": "snnl_tutorial.experiment.records",
+    "10": "snnl_tutorial.loss.entanglement",
     "11": "snnl_tutorial.loss.blockwise",
 }
 SOLUTION = re.compile(

@@ -1,0 +1,107 @@
+"""The stored results: whole, summed up rightly, and one row of them made anew."""
+
+import csv
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from snnl_tutorial import load_dataset
+from snnl_tutorial.experiment import downloads
+from snnl_tutorial.experiment.chapters import read_chapter
+from snnl_tutorial.experiment.evaluation import cluster, clustering_accuracy
+from snnl_tutorial.experiment.records import read_records
+
+RESULTS = Path(__file__).parents[1] / "data" / "results"
+RAW = Path(os.environ.get("SNNL_RAW_DATA", "not-given"))
+TO_REACH = {"mnist": 0.962, "fashion-mnist": 0.856}
+both_tables = pytest.mark.parametrize("name", ["papers", "choice"])
+
+
+def rows(name):
+    with (RESULTS / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def matches(row, parameters):
+    """Whether a row of the table sums up a run with these parameters."""
+    return all(str(parameters[k]) == v for k, v in row.items() if k in parameters)
+
+
+@both_tables
+def test_every_run_is_done_by_committed_code_on_unmodified_chapters(name):
+    records = read_records(RESULTS / name)
+    assert len({record["sources"] for record in records}) == 1
+    for record in records:
+        assert record["status"] == "done"
+        assert len(record["commit"]) == 40  # and not "...-dirty"
+        assert record["parameters"]["size"] == "full"
+        assert set(record["parameters"]) == set(read_chapter(8).parameters)
+
+
+@both_tables
+def test_the_table_is_the_mean_and_spread_of_the_records(name):
+    records = read_records(RESULTS / name)
+    table = rows(name)
+    assert sum(int(row["n"]) for row in table) == len(records)
+    for row in table:
+        runs = [r for r in records if matches(row, r["parameters"])]
+        assert len(runs) == len({r["parameters"]["seed"] for r in runs})
+        assert len(runs) == int(row["n"])
+        for metric in ("acc", "nmi", "ari", "right"):
+            scores = [run["metrics"][metric] for run in runs]
+            mean = math.fsum(scores) / len(scores)
+            assert float(row[f"{metric} mean"]) == pytest.approx(mean, abs=1e-12)
+            if len(scores) > 1:
+                squares = math.fsum((score - mean) ** 2 for score in scores)
+                sd = math.sqrt(squares / (len(scores) - 1))
+                assert float(row[f"{metric} sd"]) == pytest.approx(sd, abs=1e-9)
+
+
+@pytest.mark.parametrize("dataset", TO_REACH)
+def test_the_headline_reaches_the_published_best_with_its_mean(dataset):
+    (row,) = [
+        row
+        for row in rows("papers")
+        if (row["dataset"], row["methods"]) == (dataset, "snnl-code")
+        and (row["network"], row["labelled"]) == ("convolutional", "10000")
+    ]
+    assert int(row["n"]) >= 5
+    assert float(row["acc mean"]) >= TO_REACH[dataset]
+
+
+def test_no_held_out_run_is_in_the_table_of_the_test_sets():
+    held_out = {
+        name: {r["parameters"]["held_out"] for r in read_records(RESULTS / name)}
+        for name in ("papers", "choice")
+    }
+    assert held_out == {"papers": {0}, "choice": {10_000}}
+
+
+def test_the_row_of_the_pixels_made_anew(tmp_path, monkeypatch):
+    if not (RAW / "mnist").is_dir():
+        pytest.skip("SNNL_RAW_DATA has no folder mnist/ of published idx files")
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path))
+    downloads.take("mnist", RAW / "mnist")
+    (images, classes), (new, new_classes) = (
+        load_dataset("mnist", split, size="full") for split in ("train", "test")
+    )
+    (stored,) = [
+        record["metrics"]
+        for record in read_records(RESULTS / "papers")
+        if matches(
+            {"methods": "raw", "dataset": "mnist", "seed": "0"}, record["parameters"]
+        )
+    ]
+    found = cluster(new.flatten(1), 10, seed=0)
+    accuracy = clustering_accuracy(new_classes, found)
+    assert accuracy == pytest.approx(stored["acc"], abs=0.02)
+    known, asking = (
+        torch.nn.functional.normalize(x.flatten(1), dim=1)
+        for x in (images[:10_000], new)
+    )
+    votes = classes[:10_000][(asking @ known.T).topk(5).indices]
+    right = (votes.mode(dim=1).values == new_classes).double().mean().item()
+    assert right == pytest.approx(stored["right"], abs=0.002)
