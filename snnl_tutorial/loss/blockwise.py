@@ -11,14 +11,20 @@ another, and is used while it still lies in the processor's cache. Three ideas:
   its rows and, transposed, its columns.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.distance import as_real_rows, full_precision
-from snnl_tutorial.loss.inner_product import gradient_of_given, inner_product_form
+from snnl_tutorial.loss.distance import as_real_rows
+from snnl_tutorial.loss.inner_product import (
+    Given,
+    gradient_of_given,
+    inner_product_form,
+)
 from snnl_tutorial.loss.one_tile import OneTile, one_tile_gradients, one_tile_sums
+from snnl_tutorial.loss.precision import full_precision
 from snnl_tutorial.loss.tiles import Tiles, class_numbers, very_low
 
 BLOCK = 512
@@ -71,8 +77,8 @@ def tiled_losses(
         own_column = 0
     rows = as_real_rows(embeddings)
     refs = None if ref_embeddings is None else as_real_rows(ref_embeddings)
-    left, right, reach, factors = inner_product_form(rows, refs, distance, temperature)
-    if factors is None:
+    left, right, reach, given = inner_product_form(rows, refs, distance, temperature)
+    if given is None:
         rows, refs = left, right
     elif refs is None:
         refs = rows
@@ -81,10 +87,12 @@ def tiled_losses(
     mirrored = safe and ref_embeddings is None
     needed = left.element_size() * len(left) * len(right) // (2 if mirrored else 1)
     keep = safe and block_size is None and needed <= KEPT_BYTES
-    keep = keep and torch.is_grad_enabled()
+    keep = (
+        keep and torch.is_grad_enabled() and (rows.requires_grad or refs.requires_grad)
+    )
     classes = class_numbers(labels, ref_labels, ignore_index, left)
     tiles = Tiles(left, right, *classes, own_column, safe, mirrored, block)
-    losses, anchors = TiledLosses.apply(rows, refs, tiles, factors, keep)
+    losses, anchors = TiledLosses.apply(rows, refs, tiles, given, keep)
     return losses, anchors
 
 
@@ -92,6 +100,9 @@ def is_safe(
     reach: float | None, temperature: float | Tensor, dtype: torch.dtype
 ) -> bool:
     """Whether exp can neither over- nor underflow, whatever the pair.
+
+    Nor can the ratio of two sums of a million such exponentials, O / S: exp(70) and
+    exp(680) leave that much room.
 
     Args:
         reach: the largest size of T s_ij, if known.
@@ -103,7 +114,7 @@ def is_safe(
         return False
     if isinstance(temperature, Tensor):
         temperature = temperature.item()
-    return reach / temperature < (40 if dtype == torch.float32 else 350)
+    return reach / temperature < (35 if dtype == torch.float32 else 340)
 
 
 class Slopes(NamedTuple):
@@ -158,7 +169,7 @@ def guarded_sums(tiles: Tiles) -> tuple[Tensor, Tensor, Slopes]:
         totals[:, i] *= (largest[:, i] - new).exp()
         totals[:, i] += seen.sub_(new[:, :, None]).exp_().sum(dim=2)
         largest[:, i] = new
-    anchors = largest[0] > lowest / 2
+    anchors = ~(largest[0] <= lowest / 2)  # so that a NaN is none of the lowest
     own, other = (largest + totals.log()).clamp(min=lowest)
     odds = other - own
     losses = torch.logaddexp(odds, torch.zeros_like(odds)).where(anchors, 0)
@@ -175,17 +186,19 @@ class TiledLosses(torch.autograd.Function):
         rows: Tensor,
         refs: Tensor,
         tiles: Tiles,
-        factors: tuple[Tensor, Tensor] | None,
+        given: Given | None,
         keep: bool,
     ) -> tuple[Tensor, Tensor]:
-        ctx.tiles, ctx.factors, ctx.kept = tiles, factors, []
+        ctx.tiles, ctx.given, ctx.slopes = tiles, given, None
+        kept: Sequence[Tensor] = ()
         with full_precision(rows):
             if keep and tiles.is_one():
-                losses, anchors, ctx.slopes = one_tile_sums(tiles)
+                losses, anchors, kept = one_tile_sums(tiles)
             elif tiles.safe:
-                losses, anchors, ctx.slopes, ctx.kept = plain_sums(tiles, keep)
+                losses, anchors, ctx.slopes, kept = plain_sums(tiles, keep)
             else:
                 losses, anchors, ctx.slopes = guarded_sums(tiles)
+        ctx.save_for_backward(*kept)  # so that backward, once done, lets go of them
         ctx.mark_non_differentiable(anchors)
         return losses, anchors
 
@@ -198,19 +211,22 @@ class TiledLosses(torch.autograd.Function):
             )
         tiles, both = ctx.tiles, ctx.needs_input_grad[1] and not ctx.tiles.mirrored
         with full_precision(weights):
-            if isinstance(ctx.slopes, OneTile):
-                left, right = one_tile_gradients(tiles, ctx.slopes, weights, both)
+            if ctx.slopes is None:
+                kept = OneTile(*ctx.saved_tensors)
+                left, right = one_tile_gradients(tiles, kept, weights, both)
             else:
-                left, right = gradients(tiles, ctx.slopes, weights, ctx.kept, both)
-        if ctx.factors is not None:
-            left = gradient_of_given(left, tiles.left, ctx.factors[0])
+                kept = ctx.saved_tensors
+                left, right = gradients(tiles, ctx.slopes, weights, kept, both)
+        if ctx.given is not None:
+            factors, length = ctx.given
+            left = gradient_of_given(left, tiles.left, factors[0], length)
             if right is not None:
-                right = gradient_of_given(right, tiles.right, ctx.factors[1])
+                right = gradient_of_given(right, tiles.right, factors[1], length)
         return left, right, None, None, None
 
 
 def gradients(
-    tiles: Tiles, slopes: Slopes, weights: Tensor, kept: list[Tensor], both: bool
+    tiles: Tiles, slopes: Slopes, weights: Tensor, kept: Sequence[Tensor], both: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Of the weighted sum of the losses: in left, and in right if both are wanted."""
     push = weights * slopes.push

@@ -6,6 +6,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+DTYPES = (
+    *(torch.float32, torch.float64, torch.float16, torch.bfloat16),
+    *(torch.complex64, torch.complex128),
+)
+
 
 def check_embeddings(embeddings: Tensor, name: str = "embeddings") -> None:
     """Raise unless these are (N, D) real floating or complex, finite rows.
@@ -16,7 +21,7 @@ def check_embeddings(embeddings: Tensor, name: str = "embeddings") -> None:
     if not isinstance(embeddings, Tensor):
         kind = type(embeddings).__name__
         raise TypeError(f"{name} must be a torch.Tensor; got {kind}")
-    if not (embeddings.is_floating_point() or embeddings.is_complex()):
+    if embeddings.dtype not in DTYPES:
         raise TypeError(f"{name} must be floating or complex; got {embeddings.dtype}")
     if embeddings.dim() != 2 or embeddings.shape[1] == 0:
         shape = tuple(embeddings.shape)
@@ -72,6 +77,10 @@ def check_references(
     """Raise unless both references are absent, or both are there and fit."""
     if ref_embeddings is None and ref_labels is None:
         return
+    if ref_embeddings is not None and not isinstance(ref_embeddings, Tensor):
+        kind = type(ref_embeddings).__name__
+        hint = "; a miner's indices are not taken" if kind == "tuple" else ""
+        raise TypeError(f"ref_embeddings must be a torch.Tensor; got {kind}{hint}")
     if ref_embeddings is None or ref_labels is None:
         given, missing = "ref_embeddings", "ref_labels"
         if ref_embeddings is None:

@@ -1,11 +1,11 @@
 """Pairwise distances: how far apart is every row from every other? (chapter 1)"""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from snnl_tutorial.loss.precision import full_precision
 
 Distance = str | Callable[[Tensor, Tensor], Tensor]
 
@@ -53,21 +53,32 @@ def normalize_rows(rows: Tensor, length: float | Tensor = 1.0) -> Tensor:
 
     Derived in chapter 1.
     """
-    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)  # (N, 1)
-    if squares_are_safe(lengths):
-        return rows * (length / lengths)
-    largest = rows.detach().abs().amax(dim=1, keepdim=True)
-    rows = rows / largest.masked_fill(largest == 0, 1)
+    return at_length(rows, length)[0]
+
+
+def at_length(rows: Tensor, length: float | Tensor) -> tuple[Tensor, Tensor]:
+    """See `normalize_rows`; also the (N, 1) factors between the rows and the result.
+
+    Each row is divided by its largest number first, so that its square neither over-
+    nor underflows. On the CPU that is left out where it changes nothing; on a GPU, to
+    look would make the program wait.
+    """
+    if rows.device.type == "cpu":
+        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)  # (N, 1)
+        if squares_are_safe(lengths):
+            factors = length / lengths
+            return rows * factors, factors
+    limits = torch.finfo(rows.dtype)
+    largest = rows.detach().abs().amax(dim=1, keepdim=True).clamp(min=limits.tiny)
+    rows = rows / largest
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return rows * (length / lengths.masked_fill(lengths == 0, torch.inf))
+    factors = length / lengths.masked_fill(lengths == 0, torch.inf)
+    return rows * factors, (factors / largest).clamp(max=limits.max)
 
 
 def squares_are_safe(lengths: Tensor) -> bool:
-    """Whether no row is zero, and no square can have over- or underflowed.
-
-    On a GPU the answer is no: to look would make the program wait.
-    """
-    if lengths.device.type != "cpu" or len(lengths) == 0:
+    """Whether no row is zero, and no square can have over- or underflowed."""
+    if len(lengths) == 0:
         return False
     shortest, longest = (bound.item() for bound in lengths.detach().aminmax())
     return shortest > 1e-15 and longest < 1e15
@@ -151,19 +162,6 @@ def wide_dtype(rows: Tensor) -> torch.dtype:
     return torch.float32 if rows.device.type == "mps" else torch.float64
 
 
-def full_precision(like: Tensor) -> AbstractContextManager[Any]:
-    """A block in which products keep their precision, also under autocast.
-
-    Autocast would round a product to half precision, and a distance of 0.001 would be
-    gone.
-    """
-    device = like.device.type
-    available = torch.amp.is_autocast_available(device)
-    if available and torch.is_autocast_enabled(device):
-        return torch.autocast(device, enabled=False)
-    return nullcontext()
-
-
 def published_cosine_distance(rows: Tensor) -> Tensor:
     """Cosine distance as the published code computes it, rounding residue and all.
 
@@ -219,12 +217,9 @@ def pairwise_distance(
 
     Derived in chapter 1.
     """
+    check_distance(distance)
     if isinstance(distance, str):
-        check_distance_name(distance)
         return NAMED_DISTANCES[distance](rows, others)
-    if not callable(distance):
-        kind = type(distance).__name__
-        raise TypeError(f"distance must be a name or a callable; got {kind}")
     others = rows if others is None else others
     distances = distance(rows, others)
     expected = (len(rows), len(others))
@@ -238,8 +233,11 @@ def pairwise_distance(
     return as_real_rows(distances)
 
 
-def check_distance_name(distance: str) -> None:
-    """Raise a ValueError for a name that is none."""
-    if distance not in NAMED_DISTANCES:
+def check_distance(distance: Distance) -> None:
+    """Raise unless this is the name of a distance, or a callable."""
+    if not isinstance(distance, str) and not callable(distance):
+        kind = type(distance).__name__
+        raise TypeError(f"distance must be a name or a callable; got {kind}")
+    if isinstance(distance, str) and distance not in NAMED_DISTANCES:
         names = ", ".join(repr(name) for name in NAMED_DISTANCES)
         raise ValueError(f"distance must be {names} or a callable; got {distance!r}")

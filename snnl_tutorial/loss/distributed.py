@@ -20,10 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-DTYPES = (
-    *(torch.float32, torch.float64, torch.float16, torch.bfloat16),
-    *(torch.complex64, torch.complex128, torch.complex32),
-)
+from snnl_tutorial.loss.checks import DTYPES
 
 
 def has_peers() -> bool:

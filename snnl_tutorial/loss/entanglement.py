@@ -12,13 +12,18 @@ from snnl_tutorial.loss.distance import (
     Distance,
     as_real_rows,
     pairwise_distance,
+    wide_dtype,
 )
 from snnl_tutorial.loss.inner_product import inner_product_form
+from snnl_tutorial.loss.precision import full_precision
 from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
 from snnl_tutorial.loss.temperature import check_temperature
 
 BLOCK, STRIP = 2**24, 2**20
-"""Distances computed together, and worked on together: at most 128 and 8 MiB."""
+"""Distances computed together, and worked on together: at most 128 and 8 MiB.
+
+(Where an accelerator works, all that were computed together.)
+"""
 
 
 class Entanglement(NamedTuple):
@@ -110,15 +115,15 @@ def entanglement(
         temperature = float(temperature)
         chances = [exact(order, temperature) for order in shuffled]
     else:
-        strips = distance_strips(embeddings, distance)
-        scale = typical_distance(strips)
-        grid = temperature_grid(scale)
-        coarse = quick_losses(strips, [labels, *shuffled], grid)  # one pass for all
-        chances = coarse[1:].amin(dim=1).tolist()
-        _, temperature = zoom_in(
-            lambda closer: quick_losses(strips, [labels], closer)[0].tolist(),
-            min(zip(coarse[0].tolist(), grid, strict=True)),
-        )
+        with full_precision(embeddings):
+            strips = distance_strips(embeddings, distance)
+            grid = temperature_grid(typical_distance(strips))
+            coarse = quick_losses(strips, [labels, *shuffled], grid)  # one pass for all
+            chances = coarse[1:].amin(dim=1).tolist()
+            _, temperature = zoom_in(
+                lambda closer: quick_losses(strips, [labels], closer)[0].tolist(),
+                min(zip(coarse[0].tolist(), grid, strict=True)),
+            )
     value = exact(labels, temperature)
     return Entanglement(value, temperature, sum(chances) / permutations)
 
@@ -155,7 +160,8 @@ def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
     """Blocks large enough for a fast product, cut into strips that a cache can hold."""
     rows = max(1, BLOCK // len(embeddings))
     blocks = range(0, len(embeddings), rows)
-    strip = max(1, STRIP // len(embeddings))
+    on_cpu = embeddings.device.type == "cpu"  # elsewhere, few large steps are quicker
+    strip = max(1, STRIP // len(embeddings)) if on_cpu else rows
     if not isinstance(distance, str):
 
         def block(first: int) -> Tensor:
@@ -199,10 +205,11 @@ def quick_losses(
         temperatures: K.
 
     Returns:
-        (L, K) float64.
+        (L, K), on the CPU.
     """
     counts = [torch.bincount(labels) for labels in labelings]
-    totals = torch.zeros(len(labelings), len(temperatures), dtype=torch.float64)
+    totals = torch.zeros(len(labelings), len(temperatures), device=labelings[0].device)
+    totals = totals.to(wide_dtype(totals))
     for first, distances in strips:
         distances.diagonal(first).fill_(torch.inf)
         rows = slice(first, first + len(distances))
@@ -219,9 +226,10 @@ def quick_losses(
             for number, (mask, labels) in enumerate(zip(masks, labelings, strict=True)):
                 partners = torch.mul(weights, mask, out=own).sum(dim=1)
                 losses = every - partners.clamp(min=smallest).log()
-                anchors = counts[number][labels[rows]] > 1
-                totals[number, k] += float(losses[anchors].double().sum())
-    return totals / torch.tensor([[int(count[count > 1].sum())] for count in counts])
+                losses *= counts[number][labels[rows]] > 1  # of the anchors
+                totals[number, k] += losses.sum(dtype=totals.dtype)
+    anchors = torch.tensor([[int(count[count > 1].sum())] for count in counts])
+    return totals.cpu() / anchors
 
 
 def temperature_grid(scale: float) -> list[float]:

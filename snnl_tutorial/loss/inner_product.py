@@ -6,12 +6,24 @@ import torch
 from torch import Tensor
 
 from snnl_tutorial.loss.distance import (
-    check_distance_name,
+    at_length,
+    check_distance,
     middle,
     normalize_rows,
-    squares_are_safe,
     wide_dtype,
 )
+
+
+class Given(NamedTuple):
+    """How the sides came from the rows, where autograd has not watched.
+
+    Attributes:
+        factors: (N, 1) and (M, 1); a side is the given rows times these.
+        length: of the rows of a side; a row of zeros stays zero.
+    """
+
+    factors: tuple[Tensor, Tensor]
+    length: float
 
 
 class InnerProductForm(NamedTuple):
@@ -22,14 +34,13 @@ class InnerProductForm(NamedTuple):
         right: (M, K).
         bound: of T times a product of theirs, or `None` where to look for it would
             stall a GPU.
-        factors: (N, 1) and (M, 1), if the sides are the given rows times these,
-            detached, and `gradient_of_given` is to be used; `None` if autograd knows.
+        given: what `gradient_of_given` needs; `None` if autograd knows.
     """
 
     left: Tensor
     right: Tensor
     bound: float | None
-    factors: tuple[Tensor, Tensor] | None = None
+    given: Given | None = None
 
 
 def inner_product_form(
@@ -61,7 +72,7 @@ def inner_product_form(
         tensor([[ 0., -2.],
                 [-2.,  0.]], dtype=torch.float64)
     """
-    check_distance_name(distance)
+    check_distance(distance)
     both = [rows] if refs is None else [rows, refs]
     scale: float | Tensor
     if isinstance(temperature, Tensor) and not is_known(temperature):
@@ -71,11 +82,10 @@ def inner_product_form(
         scale = float(temperature) ** -0.5
     if distance == "sqeuclidean":
         return squared_euclidean_form(both, scale)
-    lengths = [torch.linalg.vector_norm(x.detach(), dim=1, keepdim=True) for x in both]
-    if isinstance(scale, float) and all(squares_are_safe(x) for x in lengths):
-        factors = [scale / x for x in lengths]
-        both = [x.detach() * y for x, y in zip(both, factors, strict=True)]
-        return InnerProductForm(both[0], both[-1], 1.0, (factors[0], factors[-1]))
+    if isinstance(scale, float):
+        sides, factors = zip(*(at_length(x.detach(), scale) for x in both), strict=True)
+        given = Given((factors[0], factors[-1]), scale)
+        return InnerProductForm(sides[0], sides[-1], 1.0, given)
     both = [normalize_rows(x, scale) for x in both]
     return InnerProductForm(both[0], both[-1], 1.0)
 
@@ -99,7 +109,9 @@ def squared_euclidean_form(
     return InnerProductForm(left, right, bound)
 
 
-def gradient_of_given(gradient: Tensor, side: Tensor, factor: Tensor) -> Tensor:
+def gradient_of_given(
+    gradient: Tensor, side: Tensor, factor: Tensor, length: float
+) -> Tensor:
     """Gradient in x, from that in a side u = x c / |x| of fixed length c.
 
     Autograd would find the same in thrice the time: c/|x| times the part of the
@@ -107,11 +119,11 @@ def gradient_of_given(gradient: Tensor, side: Tensor, factor: Tensor) -> Tensor:
 
     Args:
         gradient: (N, K) in u; overwritten.
-        side: u, none of whose rows is zero.
-        factor: (N, 1), c / |x|.
+        side: u.
+        factor: (N, 1), c / |x|; 0 for a row of zeros, which has no direction.
+        length: c.
     """
-    along = (gradient * side).sum(dim=1, keepdim=True)
-    along /= side[0].square().sum()
+    along = (gradient * side).sum(dim=1, keepdim=True).div_(length**2)
     return gradient.addcmul_(along, side, value=-1).mul_(factor)
 
 

@@ -57,8 +57,8 @@ def one_tile_gradients(
     push = weights * kept.push
     pull = kept.odds * push
     if tiles.mirrored:  # the force of i on j and that of j on i
-        away, towards = push[:, None] + push, pull[:, None] + pull
+        force = (push[:, None] + push).mul_(kept.other)
+        force -= (pull[:, None] + pull).mul_(kept.own)
     else:
-        away, towards = push[:, None], pull[:, None]
-    force = kept.other * away - kept.own * towards
+        force = kept.other * push[:, None] - kept.own * pull[:, None]
     return force @ tiles.right, force.T @ tiles.left if both else None

@@ -14,7 +14,7 @@ from snnl_tutorial.loss.checks import (
 )
 from snnl_tutorial.loss.distance import (
     Distance,
-    check_distance_name,
+    check_distance,
     pairwise_distance,
     published_cosine_distance,
 )
@@ -278,8 +278,7 @@ class SoftNearestNeighborLoss(nn.Module):
         check_choice(reduction, ("mean", "sum", "none"), "reduction")
         check_integer(ignore_index, "ignore_index")
         check_block_size(block_size, distance)
-        if isinstance(distance, str):
-            check_distance_name(distance)
+        check_distance(distance)
         self.temperature = as_temperature(temperature)
         self.distance = distance
         self.ignore_index = ignore_index

@@ -15,28 +15,27 @@ def very_low(dtype: torch.dtype) -> float:
 def class_numbers(
     labels: Tensor, ref_labels: Tensor | None, ignore_index: int, like: Tensor
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Labels of rows and columns as floats, and what unlabeled rows add to the logits.
+    """A number for the class of each row and column, and what unlabeled rows add.
 
-    Equal floats are found faster than equal integers. A label too large for a float is
-    replaced by its place among the sorted labels.
+    On a CPU the numbers are floats, which are compared faster than integers; a label
+    too large for a float is replaced by its place among the sorted labels.
 
     Returns:
         (N,) and (M,) numbers; (N,) and (M,) biases, very low where a row is unlabeled,
-        or None if none is. On a GPU, whose values cannot be looked at without waiting,
-        the labels are always sorted and the biases are always there.
+        or None if none is. (On a GPU, to look would make the program wait: there, the
+        biases always are.)
     """
     both = labels.long()
     if ref_labels is not None:
         both = torch.cat([both, ref_labels.long()])
-    low, high = -(2**62), 2**62
-    if both.device.type == "cpu" and len(both):
-        low, high = (int(bound) for bound in both.aminmax())
-    if low > -(2**24) and high < 2**24:  # float32 tells them apart
-        numbers = both.to(like.dtype)
-    else:
-        numbers = torch.searchsorted(both.sort().values, both).to(like.dtype)
-    biases = None
-    if low <= ignore_index <= high:
+    numbers, biases, any_unlabeled = both, None, True
+    if both.device.type == "cpu":
+        low, high = (int(bound) for bound in both.aminmax()) if len(both) else (0, 0)
+        if not (low > -(2**24) and high < 2**24):  # float32 tells the others apart
+            numbers = torch.searchsorted(both.sort().values, both)
+        numbers = numbers.to(like.dtype)
+        any_unlabeled = low <= ignore_index <= high
+    if any_unlabeled:
         biases = (both == ignore_index).to(like.dtype) * very_low(like.dtype)
     if ref_labels is None:
         return numbers, numbers, biases, biases

@@ -27,6 +27,10 @@ BAD = {
     "embeddings: a list": ([[1.0]], LABELS, {}, TypeError, "embeddings.*Tensor.*list"),
     "embeddings: numpy": (np.eye(4), LABELS, {}, TypeError, "embeddings.*ndarray"),
     "embeddings: integer": (ROWS.long(), LABELS, {}, TypeError, "embeddings.*int64"),
+    "embeddings: eighths": (
+        *(ROWS.to(torch.float8_e4m3fn), LABELS, {}, TypeError),
+        "embeddings must be floating or complex; got torch.float8_e4m3fn",
+    ),
     "embeddings: 1-d": (ROWS[0], LABELS, {}, ValueError, r"embeddings.*\(4,\)"),
     "embeddings: images": (
         *(torch.ones(4, 2, 2), LABELS, {}, ValueError),
@@ -46,6 +50,10 @@ BAD = {
     "labels: another device": (
         *(ROWS, LABELS.to("meta"), {}, ValueError),
         r"labels.*device.*\(cpu\).*meta",
+    ),
+    "ref_embeddings: the indices of a miner": (
+        *(ROWS, LABELS, {"ref_embeddings": (LABELS, LABELS)}, TypeError),
+        "ref_embeddings must be a torch.Tensor; got tuple; a miner's",
     ),
     "temperature: zero": (ROWS, LABELS, {"temperature": 0}, ValueError, "got 0.0"),
     "temperature: negative": (

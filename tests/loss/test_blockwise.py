@@ -1,5 +1,7 @@
 """Tiles against the whole matrix and against the float64 loop, for every tile size."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -42,7 +44,7 @@ def whole_matrix(rows, labels, temperature, distance, refs=None, ref_labels=None
     block=st.one_of(st.none(), st.integers(1, 25)),
     distance=st.sampled_from(DISTANCES),
     with_refs=st.booleans(),
-    log_t=st.sampled_from([-3, -2, -1, 0, 1, 3]),
+    log_t=st.sampled_from([-3, -2, -1, 0, 1, 2, 3]),
 )
 def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t):
     rows = rows_of(seed, n, 5, torch.float64).requires_grad_()
@@ -126,6 +128,78 @@ def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, temperature):
         loss = soft_nearest_neighbor_loss(rows, labels, temperature=temperature)
         gradients.append(torch.autograd.grad(loss, rows)[0])
     assert torch.equal(*gradients)
+
+
+def test_what_was_kept_for_backward_is_let_go_by_it():
+    sizes = []
+
+    def seen(tensor):
+        sizes.append(tensor.numel())
+        return tensor
+
+    for rows in (rows_of(0, 300, 5), rows_of(0, 600, 5)):  # one tile, and several
+        sizes.clear()
+        with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
+            loss = soft_nearest_neighbor_loss(
+                rows.requires_grad_(), labels_of(0, len(rows))
+            )
+        assert max(sizes) >= 300 * 300 - 1  # torch's own keeping, which it can undo
+        loss.backward()
+        with pytest.raises(RuntimeError, match="backward through the graph a second"):
+            loss.backward()
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("what", ["rows", "temperature"])
+@pytest.mark.parametrize("cold", [False, True])
+def test_where_nobody_looks_at_values_nan_comes_out_as_nan(
+    monkeypatch, distance, what, cold
+):
+    """As on a GPU, whose values cannot be looked at without waiting for it."""
+    for place in ("checks.check_finite", "soft_nearest_neighbor.check_temperature"):
+        monkeypatch.setattr(f"snnl_tutorial.loss.{place}", lambda *_: None)
+    if cold:
+        monkeypatch.setattr(blockwise, "is_safe", lambda *_: False)
+    rows, labels = rows_of(0, 30, 5), labels_of(0, 30)
+    temperature = torch.tensor(torch.nan if what == "temperature" else 0.5)
+    if what == "rows":
+        rows[3, 2] = torch.nan
+    loss = soft_nearest_neighbor_loss(
+        rows, labels, temperature=temperature, distance=distance
+    )
+    assert loss.isnan()
+
+
+def test_sums_stay_finite_where_they_are_plain():
+    """A partner on the other side, thousands of strangers here: O / S is e^(2/T) N."""
+    temperature = 1 / 34.9
+    assert blockwise.is_safe(1.0, temperature, torch.float32)
+    rows = torch.tensor([[1.0, 0.0]]).repeat(12_000, 1)
+    rows[1] = -rows[1]
+    labels = torch.ones(12_000, dtype=torch.long)
+    labels[:2] = 0
+    rows.requires_grad_()
+    loss = soft_nearest_neighbor_loss(rows, labels, temperature=temperature)
+    loss.backward()
+    strangers = 11_998
+    # Row 0 has a partner at distance 2 and strangers at 0, row 1 all at 2; the others
+    # have partners at 0, a stranger at 0 and one at 2.
+    first = 2 / temperature + math.log(strangers)
+    second = math.log1p(strangers)
+    rest = math.log1p((1 + math.exp(-2 / temperature)) / (strangers - 1))
+    want = (first + second + strangers * rest) / 12_000
+    assert loss.item() == pytest.approx(want, rel=1e-5)
+    assert rows.grad.isfinite().all()
+
+
+def test_the_lowest_integer_is_an_ignore_index_like_any_other():
+    lowest = -(2**63)
+    rows, labels = rows_of(0, 20, 4), labels_of(0, 20)
+    chosen = torch.arange(20) % 4 > 0
+    hidden = torch.where(chosen, labels, lowest)
+    got = soft_nearest_neighbor_loss(rows, hidden, ignore_index=lowest)
+    want = oracle.loss(rows[chosen].numpy(), labels[chosen])
+    assert got.item() == pytest.approx(want, rel=1e-5)
 
 
 def test_a_learned_temperature_gets_its_gradient_across_tiles():

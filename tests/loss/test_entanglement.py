@@ -29,6 +29,15 @@ def test_the_minimum_over_temperature(distance, spread):
     assert measured.value == pytest.approx(at_that, abs=1e-5)
 
 
+@pytest.mark.parametrize("distance", ["cosine", "sqeuclidean"])
+def test_autocast_does_not_round_the_search(distance):
+    rows, labels = clusters(0.6)
+    rows += 10  # the differences lie beyond the digits of bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        measured = entanglement(rows, labels, distance=distance)
+    assert measured == entanglement(rows, labels, distance=distance)
+
+
 def test_the_scale_of_squared_euclidean_distances_does_not_matter():
     rows, labels = clusters(0.6)
     small = entanglement(rows, labels, distance="sqeuclidean")

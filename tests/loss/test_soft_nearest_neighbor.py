@@ -159,11 +159,14 @@ def test_gradcheck_for_embeddings_references_and_temperature(distance, complex_r
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_right_at_every_temperature_and_scale(kind, distance, temperature, scale):
+@pytest.mark.parametrize("block", [None, 7])
+def test_right_at_every_temperature_and_scale(
+    kind, distance, temperature, scale, block
+):
     rows = (kinds_of_rows(kind) * scale).requires_grad_()
     labels = labels_of(0, len(rows))
     loss = soft_nearest_neighbor_loss(
-        rows, labels, temperature=temperature, distance=distance
+        *(rows, labels), temperature=temperature, distance=distance, block_size=block
     )
     loss.backward()
     exact = rows.detach().double().numpy()
@@ -183,20 +186,43 @@ def test_right_at_every_temperature_and_scale(kind, distance, temperature, scale
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("kind", ["gaussian", "relu", "clustered"])
-def test_half_precision_within_two_percent(dtype, kind):
-    rows = kinds_of_rows(kind, n=64, d=30).to(dtype)
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("block", [None, 20])
+def test_half_precision_within_two_percent(dtype, kind, distance, block):
+    rows = kinds_of_rows(kind, n=64, d=30).to(dtype).requires_grad_()
     labels = labels_of(0, 64)
-    want = oracle.loss(rows.double().numpy(), labels, temperature=0.05)
-    got = soft_nearest_neighbor_loss(rows, labels, temperature=0.05)
+    temperature = 0.05 if distance == "cosine" else 2.0
+    exact = rows.detach().double().numpy()
+    want = oracle.loss(exact, labels, temperature=temperature, distance=distance)
+    got = soft_nearest_neighbor_loss(
+        *(rows, labels), temperature=temperature, distance=distance, block_size=block
+    )
+    got.backward()
     assert got.dtype == torch.float32
     assert got.item() == pytest.approx(want, rel=0.02)
+    slope = getattr(oracle, f"{distance}_gradient")(exact, labels, temperature)
+    assert rows.grad.dtype == dtype
+    error = np.abs(rows.grad.double().numpy() - slope).max()
+    assert error < 0.02 * np.abs(slope).max()
 
 
-def test_autocast_changes_nothing():
-    rows, labels = rows_of(0, 64, 30), labels_of(0, 64)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        got = soft_nearest_neighbor_loss(rows, labels, temperature=0.05)
-    assert torch.equal(got, soft_nearest_neighbor_loss(rows, labels, temperature=0.05))
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("block", [None, 20])
+@pytest.mark.parametrize("temperature", [0.01, 0.05])
+def test_autocast_changes_nothing(distance, block, temperature):
+    results = []
+    for enabled in (True, False):
+        rows = rows_of(0, 64, 30).requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            loss = soft_nearest_neighbor_loss(
+                *(rows, labels_of(0, 64)),
+                temperature=temperature,
+                distance=distance,
+                block_size=block,
+            )
+            loss.backward()
+        results.append((loss, rows.grad))
+    assert all(map(torch.equal, *results))
 
 
 @given(seed=st.integers(0, 10_000), distance=st.sampled_from(DISTANCES))
