@@ -1,6 +1,7 @@
 """On a GPU: the numbers of the CPU, without a wait, whatever rounds products there."""
 
 import copy
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -23,12 +24,14 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA G
 DISTANCES = ["cosine", "sqeuclidean"]
 
 
-@pytest.fixture
+@contextmanager
 def no_wait():
-    """From here on, whatever makes the program wait for the GPU raises."""
+    """A block in which whatever makes the program wait for the GPU raises."""
     torch.cuda.set_sync_debug_mode("error")
-    yield
-    torch.cuda.set_sync_debug_mode("default")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def loss_and_gradient(device, rows, labels, **settings):
@@ -47,7 +50,7 @@ def test_equal_to_the_loop_and_to_the_gradient_of_the_cpu(temperature, distance,
     labels[7] = -100
     settings = {"temperature": temperature, "distance": distance, "block_size": block}
     got, gradient = loss_and_gradient("cuda", rows, labels, **settings)
-    want = oracle.loss(rows.numpy(), labels, temperature, distance=distance)
+    want = oracle.loss(rows.numpy(), labels, temperature=temperature, distance=distance)
     assert got == pytest.approx(want, rel=1e-9)
     _, expected = loss_and_gradient("cpu", rows, labels, **settings)
     scale = expected.abs().max()
@@ -90,26 +93,28 @@ def test_tf32_and_autocast_change_nothing(distance, precision):
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("kind", ["number", "learned"])
-def test_a_step_does_not_wait(distance, kind, no_wait):
+def test_a_step_does_not_wait(distance, kind):
     temperature = 0.1 if kind == "number" else LearnedTemperature(0.1).cuda()
     criterion = SoftNearestNeighborLoss(temperature, distance=distance)
     with torch.device("cuda"):
         rows = torch.randn(200, 10, requires_grad=True)
         labels = torch.arange(200) % 5
         bank = torch.randn(300, 10), torch.arange(300) % 5
-    for references in ((), bank):
-        criterion(rows, labels, *references).backward()
+    with no_wait():
+        for references in ((), bank):
+            criterion(rows, labels, *references).backward()
     assert rows.grad.shape == (200, 10)
 
 
-def test_a_step_with_the_loss_on_a_layer_does_not_wait(no_wait):
+def test_a_step_with_the_loss_on_a_layer_does_not_wait():
     with torch.device("cuda"):
         model = torch.nn.Sequential(torch.nn.Linear(10, 8), torch.nn.ReLU())
         rows, labels = torch.randn(50, 10), torch.arange(50) % 5
     objective = LayerwiseSoftNearestNeighborLoss(
         model, torch.nn.CrossEntropyLoss(), factor=1.0, layers=["0"], temperature=0.1
     )
-    objective(rows, labels).total.backward()
+    with no_wait():
+        objective(rows, labels).total.backward()
 
 
 @pytest.mark.parametrize("distance", DISTANCES)

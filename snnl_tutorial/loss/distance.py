@@ -69,7 +69,8 @@ def at_length(rows: Tensor, length: float | Tensor) -> tuple[Tensor, Tensor]:
             factors = length / lengths
             return rows * factors, factors
     limits = torch.finfo(rows.dtype)
-    largest = rows.detach().abs().amax(dim=1, keepdim=True).clamp(min=limits.tiny)
+    largest = torch.linalg.vector_norm(rows.detach(), torch.inf, dim=1, keepdim=True)
+    largest = largest.clamp(min=limits.tiny)
     rows = rows / largest
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     factors = length / lengths.masked_fill(lengths == 0, torch.inf)

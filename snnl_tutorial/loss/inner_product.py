@@ -123,8 +123,8 @@ def gradient_of_given(
         factor: (N, 1), c / |x|; 0 for a row of zeros, which has no direction.
         length: c.
     """
-    along = (gradient * side).sum(dim=1, keepdim=True).div_(length**2)
-    return gradient.addcmul_(along, side, value=-1).mul_(factor)
+    along = (gradient * side).sum(dim=1, keepdim=True)
+    return gradient.addcmul_(along, side, value=-1 / length**2).mul_(factor)
 
 
 def is_known(temperature: Tensor) -> bool:

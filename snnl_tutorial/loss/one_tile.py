@@ -37,11 +37,10 @@ def one_tile_sums(tiles: Tiles) -> tuple[Tensor, Tensor, OneTile]:
     if tiles.own_column is not None:
         pairs.diagonal(tiles.own_column).fill_(very_low(pairs.dtype))
     pairs.exp_()
-    # Masks of floats: a product with booleans takes ten times as long.
+    # A mask of floats: a product with booleans takes ten times as long.
     mine, theirs = tiles.left_class[:, None], tiles.right_class
-    own, other = torch.empty_like(pairs), torch.empty_like(pairs)
-    own = torch.eq(mine, theirs, out=own).mul_(pairs)
-    other = torch.ne(mine, theirs, out=other).mul_(pairs)
+    own = torch.eq(mine, theirs, out=torch.empty_like(pairs)).mul_(pairs)
+    other = pairs.sub_(own)  # exact: x - x or x - 0
     own_sum, other_sum = own.sum(dim=1), other.sum(dim=1)
     alone = own_sum == 0
     own_sum.masked_fill_(alone, torch.inf)  # then the rest of such a row is 0

@@ -36,7 +36,8 @@ def class_numbers(
         numbers = numbers.to(like.dtype)
         any_unlabeled = low <= ignore_index <= high
     if any_unlabeled:
-        biases = (both == ignore_index).to(like.dtype) * very_low(like.dtype)
+        biases = torch.eq(both, ignore_index, out=like.new_empty(len(both)))
+        biases *= very_low(like.dtype)
     if ref_labels is None:
         return numbers, numbers, biases, biases
     lengths = [len(labels), len(ref_labels)]
