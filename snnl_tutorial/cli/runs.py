@@ -82,7 +82,8 @@ def run(
     show_default=True,
     help="How many run at the same time.",
 )
-def sweep(file: Path, folder: Path, jobs: int) -> None:
+@click.option("--device", help="Where to run them all, such as cuda.")
+def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
     r"""Run all that FILE (YAML) asks for, and that is not done yet.
 
     FILE has a chapter, the parameters that all runs share, and a grid of lists, of
@@ -99,7 +100,7 @@ def sweep(file: Path, folder: Path, jobs: int) -> None:
     """
     from snnl_tutorial.experiment.sweeps import read_sweep, run_sweep
 
-    runs = read_sweep(file)
+    runs = read_sweep(file, {"device": device} if device else {})
     quiet()
     records = run_sweep(runs, folder, jobs, sys.stderr.isatty())
     failed = [record for record in records if record["status"] == "failed"]
@@ -115,7 +116,7 @@ def sweep(file: Path, folder: Path, jobs: int) -> None:
 
 def failure(record: dict[str, Any]) -> str:
     """Say in one line which run failed, and why."""
-    return f"{record['run']} failed: {record['cause']}"
+    return f"{record['run']} failed: {record.get('cause')}"
 
 
 def quiet() -> None:

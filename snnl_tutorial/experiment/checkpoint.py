@@ -65,9 +65,15 @@ class Checkpoint:
                 f"checkpoint: {self.path} belongs to a training with {settings}; "
                 f"got {self.settings}"
             )
-        self.objective.load_state_dict(content["objective"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.generator.set_state(content["generator"])
-        torch.set_rng_state(content["random"])
-        history: list[dict[str, float]] = content["history"]
+        try:
+            self.objective.load_state_dict(content["objective"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.generator.set_state(content["generator"])
+            torch.set_rng_state(content["random"])
+            history: list[dict[str, float]] = content["history"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(
+                f"checkpoint: {self.path} does not fit this training: {why}"
+            ) from error
         return history

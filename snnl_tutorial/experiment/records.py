@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+KEYS = {"run", "status", "chapter", "parameters", "metrics"}
+"""What makes a JSON file a record."""
+
+
 def glued(path: Path) -> dict[str, Any]:
     """Return what a notebook stored with `notebook.glue`; {} without a notebook."""
     import nbformat
@@ -52,7 +56,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    is_record = isinstance(content, dict) and {"run", "status"} <= content.keys()
+    is_record = isinstance(content, dict) and content.keys() >= KEYS
     return content if is_record else None
 
 
@@ -62,7 +66,8 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     Raises:
         FileNotFoundError: there is no such folder, or no record in it.
     """
-    found = [read_record(path) for path in sorted(folder.rglob("*.json"))]
+    paths = (path for path in sorted(folder.rglob("*.json")) if path.is_file())
+    found = [read_record(path) for path in paths]
     records = [record for record in found if record]
     if not records:
         raise FileNotFoundError(f"{folder}: there is no record of a run in it")

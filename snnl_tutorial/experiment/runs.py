@@ -66,7 +66,7 @@ def run_chapter(
         "sources": chapter.sources,
         "parameters": values,
         "metrics": glued(partial),
-        "versions": surroundings.versions("torch", "numpy"),
+        "versions": surroundings.versions("torch", "numpy", "scikit-learn"),
         "device": surroundings.device_name(str(values.get("device", "cpu"))),
         "commit": surroundings.commit(chapter.path),
         "started": started.isoformat(timespec="seconds"),

@@ -32,7 +32,10 @@ def device_name(device: str = "cpu") -> str:
     if device.startswith("cuda"):
         import torch
 
-        return torch.cuda.get_device_name(device) if torch.cuda.is_available() else ""
+        try:
+            return torch.cuda.get_device_name(device)
+        except (AssertionError, RuntimeError, ValueError):  # there is none, or not this
+            return ""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux

@@ -28,7 +28,9 @@ class Run(NamedTuple):
     values: dict[str, Value]
 
 
-def read_sweep(path: Path | str) -> list[Run]:
+def read_sweep(
+    path: Path | str, everywhere: Mapping[str, Value] | None = None
+) -> list[Run]:
     """Read a sweep from a YAML file, and check all of it.
 
     The file has a `chapter` (one or a list), the `parameters` that are the same in all
@@ -44,6 +46,7 @@ def read_sweep(path: Path | str) -> list[Run]:
 
     Args:
         path: of the file.
+        everywhere: parameters of all its runs, over what the file says.
 
     Returns:
         The runs, each once.
@@ -63,7 +66,11 @@ def read_sweep(path: Path | str) -> list[Run]:
         blocks = content["runs"] if set(content) == {"runs"} else [content]
         if not isinstance(blocks, list) or not blocks:
             raise ValueError("runs must be a list of blocks")
-        planned = [run for block in blocks for run in read_block(block, path.parent)]
+        planned = [
+            run
+            for block in blocks
+            for run in read_block(block, path.parent, everywhere or {})
+        ]
         return without_repeats(planned)
     except TypeError as error:
         raise TypeError(f"{path}: {error}") from error
@@ -71,7 +78,9 @@ def read_sweep(path: Path | str) -> list[Run]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def read_block(block: Any, folder: Path) -> Iterable[Run]:
+def read_block(
+    block: Any, folder: Path, everywhere: Mapping[str, Value]
+) -> Iterable[Run]:
     """Give every run of one block of the file."""
     if not isinstance(block, dict) or not set(block) <= set(KEYS):
         raise ValueError(f"a block must have the keys {', '.join(KEYS)}; got {block}")
@@ -85,7 +94,7 @@ def read_block(block: Any, folder: Path) -> Iterable[Run]:
         chapter = read_chapter(find_chapter(folder / name if is_path else name))
         for values in product(*grid.values()):
             given = fixed | dict(zip(grid, values, strict=True))
-            settled = complete(chapter, given)
+            settled = complete(chapter, given | dict(everywhere))
             yield Run(run_name(chapter, settled), chapter, settled)
 
 
@@ -122,7 +131,7 @@ def is_done(run: Run, folder: Path) -> bool:
         record is not None
         and record["status"] == "done"
         and record["parameters"] == run.values
-        and record["sources"] == run.chapter.sources
+        and record.get("sources") == run.chapter.sources
         and (folder / f"{run.name}.ipynb").is_file()
     )
 
@@ -152,12 +161,17 @@ def run_sweep(
         The records of the runs that were run now, in the order in which they ended.
     """
     import joblib
+    from joblib.parallel import get_active_backend
     from tqdm import tqdm
 
     folder = Path(folder).resolve()
     remaining = [run for run in runs if not is_done(run, folder)]
+    backend, _ = get_active_backend(prefer="threads")
+    one_by_one = backend.supports_return_generator  # Ray's gives all at the end
     parallel = joblib.Parallel(
-        n_jobs=jobs, prefer="threads", return_as="generator_unordered"
+        n_jobs=jobs,
+        prefer="threads",
+        return_as="generator_unordered" if one_by_one else "list",
     )
     records = parallel(joblib.delayed(run_one)(run, folder) for run in remaining)
     return list(tqdm(records, total=len(remaining), unit="run", disable=not progress))
@@ -170,6 +184,9 @@ def run_one(run: Run, folder: Path) -> dict[str, Any]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # its kernel inherits this
     try:
         return run_chapter(run.chapter, run.values, folder)
+    except Exception as error:  # not of the chapter's: a full disk, say
+        cause = f"{type(error).__name__}: {error}"
+        return {"run": run.name, "status": "failed", "cause": cause}
     finally:
         if threading.current_thread() is not threading.main_thread():
             ensure_event_loop().close()  # the one that talked to the kernel

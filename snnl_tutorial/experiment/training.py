@@ -72,15 +72,25 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     temperature = objective.soft_nearest_neighbor.temperature
     settings = {
-        **{"rows": len(inputs), "batch_size": batch_size, "seed": seed},
-        **{"learning_rate": learning_rate, "factor": objective.factor},
+        "rows": len(inputs),
+        "batch_size": batch_size,
+        "seed": seed,
+        "learning_rate": learning_rate,
+        "autocast": autocast,
+        "factor": objective.factor,
+        "layers": objective.layers,
+        "temperature": repr(temperature),
     }
     saved = Checkpoint(checkpoint, objective, optimizer, generator, settings)
     history = saved.load()
     done = len(history)
     bar = tqdm(
-        *(range(done, epochs), "training"),
-        **{"initial": done, "total": epochs, "unit": "epoch", "leave": False},
+        range(done, epochs),
+        "training",
+        total=epochs,
+        initial=done,
+        unit="epoch",
+        leave=False,
     )
     for epoch in bar:
         temperature.set_epoch(epoch)
@@ -92,7 +102,10 @@ def train(
             if augment is not None:
                 images = augment(images, generator)
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=autocast):
-                terms = objective(images, targets[rows], labels[rows])
+                try:
+                    terms = objective(images, targets[rows], labels[rows])
+                except ValueError as error:  # such as a code that is not finite
+                    raise ValueError(f"in epoch {epoch}: {error}") from error
             optimizer.zero_grad()
             terms.total.backward()
             optimizer.step()

@@ -86,6 +86,9 @@ class ConstantTemperature(Temperature):
     def set_extra_state(self, state: Tensor) -> None:
         self.value = as_tensor(state)
 
+    def extra_repr(self) -> str:
+        return f"{self.value.item():g}"
+
 
 class AnnealedTemperature(Temperature):
     r"""A temperature that falls from epoch to epoch.
@@ -156,6 +159,9 @@ class AnnealedTemperature(Temperature):
 
     def set_extra_state(self, state: Tensor) -> None:
         self.set_epoch(float(state))
+
+    def extra_repr(self) -> str:
+        return f"eta={self.eta:g}, gamma={self.gamma:g}, floor={self.floor}"
 
 
 class LearnedTemperature(Temperature):

@@ -1,6 +1,7 @@
 """Scores against counting by hand, and against what they must be in simple cases."""
 
-from itertools import permutations
+import math
+from itertools import combinations, permutations
 
 import pytest
 import torch
@@ -53,6 +54,32 @@ def test_scores_by_hand():
     assert scores["ch"] == pytest.approx(100 / (4 / 2))  # between / (within / (4 - 2))
     first, second = 1 - 2 / 11, 1 - 2 / 9
     assert scores["silhouette"] == pytest.approx((first + second) / 2)
+
+
+@given(st.data(), some_labels)
+def test_agreement_by_counting_pairs_and_entropies(data, labels):
+    size = {"min_size": len(labels), "max_size": len(labels)}
+    found = data.draw(st.lists(st.integers(0, 3), **size))
+    codes = torch.zeros(len(labels), 1)
+    scores = cluster_scores(codes, torch.tensor(labels), torch.tensor(found))
+    # ARI (Hubert and Arabie, 1985): pairs in one cluster and class, beside chance.
+    pairs = list(combinations(range(len(labels)), 2))
+    in_class = sum(labels[i] == labels[j] for i, j in pairs)
+    in_cluster = sum(found[i] == found[j] for i, j in pairs)
+    in_both = sum(labels[i] == labels[j] and found[i] == found[j] for i, j in pairs)
+    chance = in_class * in_cluster / len(pairs) if pairs else 0
+    most = (in_class + in_cluster) / 2
+    ari = (in_both - chance) / (most - chance) if most != chance else 1
+    assert scores["ari"] == pytest.approx(ari, abs=1e-9)
+
+    def entropy(what):
+        shares = [what.count(value) / len(what) for value in set(what)]
+        return -sum(share * math.log(share) for share in shares)
+
+    both = entropy(list(zip(labels, found, strict=True)))
+    shared = entropy(labels) + entropy(found) - both
+    half = (entropy(labels) + entropy(found)) / 2
+    assert scores["nmi"] == pytest.approx(shared / half if half else 1, abs=1e-9)
 
 
 def test_one_cluster_has_no_scores_of_its_own():

@@ -91,7 +91,11 @@ def test_records_are_found_in_folders_below_and_nothing_else_is(tmp_path):
     for i, run in enumerate(runs):
         (tmp_path / str(i)).mkdir()
         write_record(tmp_path / str(i), run)
-    for name, text in {"a.json": "[]", "b.json": "{", "c.json": '{"run": 1}'}.items():
+    for name, text in {
+        "a.json": "[]",
+        "b.json": "{",
+        "c.json": '{"run": 1, "status": "done"}',
+    }.items():
         (tmp_path / name).write_text(text)
     assert repr(read_records(tmp_path)) == repr(runs)
     assert not list(tmp_path.rglob("*.tmp"))

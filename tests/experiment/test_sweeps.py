@@ -7,7 +7,7 @@ import joblib
 import pytest
 
 from snnl_tutorial.experiment.objectives import METHODS, NETWORKS
-from snnl_tutorial.experiment.records import read_records
+from snnl_tutorial.experiment.records import read_records, write_record
 from snnl_tutorial.experiment.sweeps import read_sweep, run_sweep
 from tests import tiny
 
@@ -181,6 +181,26 @@ def test_a_failed_run_does_not_stop_the_others_and_is_run_again(folder):
     assert [record["run"] for record in again] == [runs[0].name, runs[2].name]
 
 
+def test_what_fails_outside_the_chapter_does_not_stop_the_others(folder, monkeypatch):
+    def full(folder, record):
+        if record["parameters"]["seed"] == 1:
+            raise OSError(28, "No space left on device")
+        return write_record(folder, record)
+
+    monkeypatch.setattr("snnl_tutorial.experiment.runs.write_record", full)
+    records = run_sweep(read_sweep(write_sweep(folder, GRID)), folder / "runs")
+    assert [record["status"] for record in records] == ["failed", "done"] * 2
+    assert "No space left" in records[0]["cause"]
+
+
+def test_one_parameter_can_be_set_everywhere(folder):
+    path = write_sweep(folder, GRID)
+    for run in read_sweep(path, {"factor": 0.7}):
+        assert run.values["factor"] == 0.7
+    with pytest.raises(ValueError, match="no parameter 'device'"):
+        read_sweep(path, {"device": "cuda"})
+
+
 def test_each_kernel_has_one_thread_unless_the_user_says_otherwise(folder, monkeypatch):
     code = f"{tiny.GLUE}\nimport os; glue('threads', os.environ['OMP_NUM_THREADS'])"
     tiny.notebook(folder / "tiny.ipynb", code)
@@ -194,9 +214,11 @@ def test_each_kernel_has_one_thread_unless_the_user_says_otherwise(folder, monke
         assert record["metrics"] == {"threads": expected}
 
 
-def test_a_backend_of_joblib_carries_the_runs_elsewhere(folder):
+# Ray's backend is made of multiprocessing's.
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
+def test_a_backend_of_joblib_carries_the_runs_elsewhere(folder, backend):
     runs = read_sweep(write_sweep(folder, GRID))[:2]
-    with joblib.parallel_config(backend="loky"):
+    with joblib.parallel_config(backend=backend):
         records = run_sweep(runs, folder / "runs", jobs=2)
     assert {record["run"] for record in records} == {run.name for run in runs}
     assert {record["status"] for record in records} == {"done"}
@@ -230,7 +252,9 @@ def test_a_sweep_that_was_killed_ends_like_one_that_was_not(
 )
 def test_our_own_sweep_files_fit_their_chapters(file):
     runs = read_sweep(file)
-    assert len(runs) > 10
+    assert len(runs) > 3
     for run in runs:
+        if "methods" not in run.values:
+            continue
         assert set(run.values["methods"].split()) <= {"raw", *METHODS}
         assert run.values["network"] in NETWORKS

@@ -1,5 +1,10 @@
 """The plain loop: it learns, it is repeatable, it tells when it fails."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -11,8 +16,11 @@ from snnl_tutorial import (
     LearnedTemperature,
 )
 from snnl_tutorial.experiment.models import Autoencoder, Classifier
+from snnl_tutorial.experiment.objectives import METHODS, make_objective
 from snnl_tutorial.experiment.training import train
 from tests.loss.test_distance import rows_of
+
+ROOT = Path(__file__).parents[2]
 
 
 def task(n=90):
@@ -94,6 +102,22 @@ def test_a_loss_that_is_not_finite_stops_the_training():
         train(objective, rows, targets, epochs=3)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("network", ["small", "convolutional"])
+def test_a_step_that_is_far_too_large_is_told_with_its_epoch(method, network):
+    torch.manual_seed(0)
+    images, labels = torch.rand(60, 28, 28), torch.arange(60) % 3
+    objective = make_objective(method, network, temperature=0.1, classes=3)
+    targets = labels if "class" in method else images
+    with pytest.raises(ValueError, match=r"in epoch \d"):
+        train(
+            *(objective, images, targets, labels),
+            epochs=9,
+            batch_size=20,
+            learning_rate=1e30,
+        )
+
+
 def test_no_rows():
     with pytest.raises(ValueError, match="inputs.*at least one row"):
         train(objective_of(), torch.zeros(0, 3), torch.zeros(0).long(), epochs=1)
@@ -150,6 +174,85 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     path.write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=r"checkpoint: .*a.pt is no checkpoint"):
         train(objective_of(), rows, targets, epochs=2, checkpoint=path)
+
+
+def test_a_checkpoint_of_another_temperature_or_network_is_refused(tmp_path):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    train(objective_of(temperature=0.1), rows, targets, epochs=1, checkpoint=path)
+    for other in (0.9, AnnealedTemperature(), LearnedTemperature(0.1)):
+        objective = objective_of(temperature=other)
+        with pytest.raises(ValueError, match=r"belongs .*ConstantTemperature\(0.1\)"):
+            train(objective, rows, targets, epochs=2, checkpoint=path)
+    wide = LayerwiseSoftNearestNeighborLoss(
+        *(Classifier(3, 3, hidden_units=(9,)), cross_entropy, 0.1, ["hidden.1"]),
+        temperature=0.1,
+    )
+    with pytest.raises(ValueError, match=r"a.pt does not fit this training: .*size"):
+        train(wide, rows, targets, epochs=2, checkpoint=path)
+    content = torch.load(path, weights_only=True)
+    del content["generator"]
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"a.pt does not fit .*generator"):
+        train(
+            *(objective_of(temperature=0.1), rows, targets), epochs=2, checkpoint=path
+        )
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from snnl_tutorial.experiment.augmentation import shift
+from snnl_tutorial.experiment.objectives import make_objective
+from snnl_tutorial.experiment.training import train
+
+path, moment = Path(sys.argv[1]), int(sys.argv[2])  # counted in batches
+torch.manual_seed(0)
+images, labels = torch.rand(40, 28, 28), torch.arange(40) % 3
+objective = make_objective("snnl-layers", "convolutional", temperature="learned")
+seen = 0
+
+
+def killing(batch, generator):
+    global seen
+    if seen == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+    seen += 1
+    return shift(batch, generator)
+
+
+history = train(
+    *(objective, images, images, labels),
+    epochs=3,
+    batch_size=20,
+    augment=killing,
+    checkpoint=path,
+)
+torch.save([history, objective.state_dict()], path.with_suffix(".end"))
+"""
+
+
+def test_killed_in_any_epoch_it_ends_with_the_same_weights(tmp_path):
+    def run(path, moment):
+        command = [sys.executable, "-c", KILLED, str(path), str(moment)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True).returncode
+
+    def end(path):
+        return torch.load(path.with_suffix(".end"), weights_only=True)
+
+    whole = tmp_path / "whole"
+    assert run(whole, -1) == 0
+    history, weights = end(whole)
+    # In the first epoch, at the begin and in the middle of the second, in the third.
+    for moment in (1, 2, 3, 5):
+        path = tmp_path / f"killed-{moment}"
+        assert run(path, moment) == -signal.SIGKILL
+        assert path.exists() == (moment >= 2)
+        assert run(path, -1) == 0
+        again, resumed = end(path)
+        assert again == history
+        assert all(torch.equal(resumed[name], weights[name]) for name in weights)
 
 
 def test_a_loss_that_fails_leaves_the_checkpoint_of_the_epoch_before(tmp_path):
