@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--columns", type=int, nargs="+", default=COLUMNS)
     parser.add_argument("--repeats", type=int, default=7, help="at least 7 to store")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--limit", type=float, default=8.0, help="GiB for the others")
+    parser.add_argument("--limit", type=float, default=12.0, help="GiB for the others")
     parser.add_argument("--dry-run", action="store_true", help="store nothing")
     options = parse(parser, arguments)
     table = []

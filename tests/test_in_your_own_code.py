@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -271,6 +272,18 @@ def test_what_it_will_not_do():
     with pytest.raises(RuntimeError, match="second derivative"):
         twice("cosine")
     assert twice(cosine_distance).abs().sum() > 0
+
+
+def test_a_training_goes_on_from_its_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = snippets("Training that goes on where it stopped")
+    short, whole = code.replace("epochs=3", "epochs=2"), "epochs=3"
+    assert short != code
+    assert whole in code
+    assert list(executed(short)["table"]["epoch"]) == [0, 1]
+    resumed = executed(code)["table"]
+    (tmp_path / "training.pt").unlink()
+    pd.testing.assert_frame_equal(resumed, executed(code)["table"])
 
 
 def test_scikit_learn_searches_temperature_and_factor():

@@ -13,8 +13,10 @@ from snnl_tutorial.experiment import downloads
 from snnl_tutorial.experiment.chapters import read_chapter
 from snnl_tutorial.experiment.evaluation import cluster, clustering_accuracy
 from snnl_tutorial.experiment.records import read_records
+from snnl_tutorial.experiment.sweeps import read_sweep
 
-RESULTS = Path(__file__).parents[1] / "data" / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "data" / "results"
 RAW = Path(os.environ.get("SNNL_RAW_DATA", "not-given"))
 TO_REACH = {"mnist": 0.962, "fashion-mnist": 0.856}
 both_tables = pytest.mark.parametrize("name", ["papers", "choice"])
@@ -70,6 +72,28 @@ def test_the_headline_reaches_the_published_best_with_its_mean(dataset):
     ]
     assert int(row["n"]) >= 5
     assert float(row["acc mean"]) >= TO_REACH[dataset]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("papers", "papers"), ("choice", "choice"), ("gpu", "gpu")]
+)
+def test_every_stored_run_is_one_that_its_sweep_file_asks_for(name, file):
+    here = {"device": "cpu"}
+    planned = [
+        (run.chapter.path.stem, dict(run.values) | here)
+        for run in read_sweep(ROOT / "benchmarks" / "sweeps" / f"{file}.yaml")
+    ]
+    for record in read_records(RESULTS / name):
+        assert (record["chapter"], record["parameters"] | here) in planned
+
+
+def test_the_chapters_at_full_size_ran_on_a_gpu():
+    records = read_records(RESULTS / "gpu")
+    assert {record["chapter"][:2] for record in records} == {"07", "09", "10"}
+    for record in records:
+        assert record["status"] == "done"
+        assert record["device"] == "NVIDIA H200"
+        assert len(record["commit"]) == 40
 
 
 def test_no_held_out_run_is_in_the_table_of_the_test_sets():

@@ -182,11 +182,14 @@ def draw(summary: "Summary", x: str | None, metrics: tuple[str, ...]) -> bytes:
     """Draw the metrics below each other; return the PNG."""
     from matplotlib.figure import Figure
 
-    from snnl_tutorial.view.sweeps import plot_metric
+    from snnl_tutorial.view.sweeps import LABEL_COLUMNS, plot_metric
 
     if not metrics:
         raise ValueError("there is no metric to draw: the notebooks glued no number")
-    figure = Figure(figsize=(7, 3.5 * len(metrics)), layout="constrained")
+    names = 16 * len(summary.varying)  # columns of a setting's name, about
+    lines = len(summary.table) * (1 + names // LABEL_COLUMNS) if x is None else 0
+    height = max(3.5, 1 + 0.2 * lines)  # inches
+    figure = Figure(figsize=(9, height * len(metrics)), layout="constrained")
     axes = figure.subplots(len(metrics), squeeze=False)[:, 0]
     for ax, metric in zip(axes, metrics, strict=True):
         plot_metric(summary, metric, ax, x)

@@ -58,9 +58,9 @@ def read_sweep(
     import yaml
 
     path = Path(path)
-    text = path.read_text(encoding="utf-8")
+    written = path.read_bytes()
     try:
-        content = yaml.safe_load(text)
+        content = yaml.safe_load(written.decode())
         if not isinstance(content, dict):
             raise ValueError("it must have the keys chapter, parameters, grid")
         blocks = content["runs"] if set(content) == {"runs"} else [content]

@@ -1,8 +1,13 @@
 """Figures of what a sweep measured."""
 
+import textwrap
+
 from matplotlib.axes import Axes
 
 from snnl_tutorial.experiment.records import Summary
+
+LABEL_COLUMNS = 50
+"""A longer name of a setting is broken into lines."""
 
 
 def plot_metric(summary: Summary, metric: str, ax: Axes, x: str | None = None) -> Axes:
@@ -39,11 +44,17 @@ def plot_metric(summary: Summary, metric: str, ax: Axes, x: str | None = None) -
     table = summary.table
     several = table["chapter"].nunique() > 1
     named = ["chapter"] * several + [name for name in summary.varying if name != x]
-    labels = [", ".join(f"{k}={row[k]}" for k in named) for _, row in table.iterrows()]
+    labels = [
+        textwrap.fill(", ".join(f"{k}={row[k]}" for k in named), LABEL_COLUMNS)
+        for _, row in table.iterrows()
+    ]
     mean, sd = table[f"{metric} mean"], table[f"{metric} sd"].fillna(0)
     if x is None:
-        ax.errorbar(mean, labels, xerr=sd, fmt="o", capsize=3)
+        places = range(len(labels))
+        ax.errorbar(mean, places, xerr=sd, fmt="o", capsize=3)
         ax.set(xlabel=f"{metric} (mean, sd)")
+        ax.set_yticks(places, labels, fontsize="small")
+        ax.set_ylim(-0.6, len(labels) - 0.4)
         return ax
     for label in dict.fromkeys(labels):
         rows = [label == other for other in labels]
@@ -52,5 +63,5 @@ def plot_metric(summary: Summary, metric: str, ax: Axes, x: str | None = None) -
         )
     ax.set(xlabel=x, ylabel=f"{metric} (mean, sd)")
     if named:
-        ax.legend()
+        ax.legend(fontsize="small")
     return ax

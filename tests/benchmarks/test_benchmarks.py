@@ -11,6 +11,7 @@ import torch
 from benchmarks import measure
 from benchmarks.scaling import exponent
 
+ON_A_GPU = ["loss-cuda", "memory-cuda", "layers-cuda"]
 RESULTS = Path(__file__).parents[2] / "data" / "results"
 linux = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="peak memory needs Linux's /proc"
@@ -77,13 +78,14 @@ def test_a_benchmark_that_fails_elsewhere_ends_with_one_line(capfd):
     assert "invalid int value" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["loss", "memory", "scaling", "layers"])
+@pytest.mark.parametrize("name", ["loss", "memory", "scaling", "layers", *ON_A_GPU])
 def test_stored_tables_name_their_surroundings(name):
     for row in table(name):
         assert row["device"]
         assert row["torch"]
         assert row["python"]
         assert row["commit"]
+        assert "dirty" not in row["commit"]
         assert int(row["cores"]) >= int(row["threads"]) >= 1
         assert int(row.get("repeats", 7)) >= 7
 
@@ -125,6 +127,19 @@ def test_the_stored_ratios_are_what_the_readme_says():
         else:
             assert n > 4096
         assert n < 1024 or d == 30 or float(row["ours/floor"]) < 1.5
+
+
+def test_the_stored_ratios_of_a_gpu_are_what_readme_and_page_say():
+    for row in table("loss-cuda"):
+        n, d = int(row["N"]), int(row["D"])
+        if n <= 2048:
+            assert float(row["published/ours"]) > 1 - 1 / 6
+            assert 1.35 < float(row["ours_ms"]) < 1.75
+        elif d >= 500 and row["published/ours"]:
+            assert float(row["published/ours"]) > 1
+    _, _, found = table("memory-cuda")
+    assert round(float(found["seconds"])) == 4
+    assert found["device"] == "NVIDIA H200"
 
 
 def test_the_stored_exponents_are_near_one_and_two():

@@ -240,6 +240,14 @@ def test_results_draws_a_figure(runs, options):
     assert pixels[..., :3].min() < 0.5
 
 
+def test_a_figure_of_many_settings_has_room_for_their_names(tmp_path):
+    """The stored runs have some fifty settings of ten parameters."""
+    folder, path = tiny.ROOT / "data" / "results" / "papers", tmp_path / "f.png"
+    done = tiny.snnl("results", folder, "--figure", path, "--y", "acc")
+    assert (done.returncode, done.stderr) == (0, "")  # matplotlib warns if it is tight
+    assert image.imread(path).shape[0] > 20 * 144
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from snnl_tutorial.experiment.records import summarize
-from snnl_tutorial.view.sweeps import plot_metric
+from snnl_tutorial.view.sweeps import LABEL_COLUMNS, plot_metric
 
 
 def runs(**more):
@@ -48,6 +48,24 @@ def test_a_dot_for_each_setting():
     assert sorted(x for x, _ in dots(ax)[0]) == [2.0, 2.0, 3.0, 3.0]
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels[0] == "factor=0.1, dataset=f"
+
+
+def test_long_names_are_broken_into_lines():
+    long = {f"a_rather_long_name_{i}": [1, 2] for i in range(3)}
+    summary = summarize(
+        {
+            "status": "done",
+            "chapter": "05",
+            "metrics": {"loss": value},
+            "parameters": dict.fromkeys(long, value),
+        }
+        for value in (1, 2)
+    )
+    ax = plot_metric(summary, "loss", Figure().gca())
+    for tick in ax.get_yticklabels():
+        text = tick.get_text()
+        assert max(map(len, text.splitlines())) <= LABEL_COLUMNS
+        assert text.replace("\n", " ").count("a_rather_long_name") == 3
 
 
 @pytest.mark.parametrize(
