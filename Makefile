@@ -39,7 +39,7 @@ test-cpus: .venv/installed  ## the stored outputs again: AVX2, two threads, firs
 	ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest book --nbval
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest book --nbval
 	profile=$$(mktemp -d) && mkdir -p $$profile/profile_default/startup && \
-	  cp tests/jitter.py $$profile/profile_default/startup/ && \
+	  cp tools/nudge_weights.py $$profile/profile_default/startup/ && \
 	  IPYTHONDIR=$$profile $(BIN)/python -m pytest book --nbval; \
 	  status=$$?; rm -rf $$profile; exit $$status
 

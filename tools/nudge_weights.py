@@ -5,13 +5,16 @@ as other digits, and a stored output does not come out again. So nudge the first
 by far more than any rounding: what is stored must still come out.
 """
 
+from typing import Any
+
 import torch
 
 NUDGE = 1e-14
 adam_init = torch.optim.Adam.__init__
 
 
-def nudged_init(self, *args, **settings):
+def nudged_init(self: torch.optim.Adam, *args: Any, **settings: Any) -> None:
+    """Set up Adam, and move its weights by about a hundred roundings of float64."""
     adam_init(self, *args, **settings)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -23,4 +26,4 @@ def nudged_init(self, *args, **settings):
                 weights.mul_(1 + NUDGE * noise)
 
 
-torch.optim.Adam.__init__ = nudged_init
+torch.optim.Adam.__init__ = nudged_init  # type: ignore[method-assign]
