@@ -244,7 +244,8 @@ def test_a_figure_of_many_settings_has_room_for_their_names(tmp_path):
     """The stored runs have some fifty settings of ten parameters."""
     folder, path = tiny.ROOT / "data" / "results" / "papers", tmp_path / "f.png"
     done = tiny.snnl("results", folder, "--figure", path, "--y", "acc")
-    assert (done.returncode, done.stderr) == (0, "")  # matplotlib warns if it is tight
+    assert done.returncode == 0
+    assert "Warning" not in done.stderr  # matplotlib's, if the names leave no room
     assert image.imread(path).shape[0] > 20 * 144
 
 
