@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
 from snnl_tutorial.loss import blockwise
@@ -306,6 +307,28 @@ def test_beside_the_cpu_no_value_is_looked_at(distance, kind):
     inputs = [rows, learned] if kind == "learned there" else [rows]
     gradients = torch.autograd.grad(loss, inputs)
     assert [gradient.shape for gradient in gradients] == [x.shape for x in inputs]
+
+
+def test_a_step_beside_the_cpu_takes_some_fifty_operations():
+    """What README and the page say; views and new memory launch nothing."""
+    nothing = {"view", "t", "transpose", "expand", "slice", "unsqueeze", "detach"}
+    nothing |= {"alias", "diagonal", "as_strided", "select", "squeeze", "permute"}
+    nothing |= {"empty", "empty_like", "new_empty", "empty_strided", "_unsafe_view"}
+
+    class Count(TorchDispatchMode):
+        number = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            name = function._schema.name.removeprefix("aten::")
+            self.number += name not in nothing
+            return function(*args, **(kwargs or {}))
+
+    with torch.device("meta"):
+        rows = torch.empty(256, 30, requires_grad=True)
+        labels = torch.empty(256, dtype=torch.long)
+    with Count() as count:
+        soft_nearest_neighbor_loss(rows, labels, temperature=0.1).backward()
+    assert 40 < count.number < 60
 
 
 def test_lazily_conjugated_rows_are_like_any_others():
