@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
                 contenders["nca"] = step(NCALoss(), x, labels)
             contenders["floor"] = floor(x)
             # Small batches are quick, and their times vary more.
-            repeats = max(options.repeats, min(51, 20_000 // rows))
+            repeats = max(options.repeats, min(51, 60_000 // rows))
             if options.repeats < LEAST_REPEATS:
                 repeats = options.repeats
             label = f"N={rows} D={columns}"

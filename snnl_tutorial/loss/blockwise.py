@@ -85,7 +85,7 @@ def tiled_losses(
     safe = is_safe(reach, temperature, left.dtype)
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None
-    needed = left.element_size() * len(left) * len(right) // (2 if mirrored else 1)
+    needed = 2 * left.element_size() * len(left) * len(right) // (1 + mirrored)
     keep = safe and block_size is None and needed <= KEPT_BYTES
     keep = (
         keep and torch.is_grad_enabled() and (rows.requires_grad or refs.requires_grad)
@@ -141,15 +141,15 @@ def plain_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, Slopes, list[T
     another's exp(s) / Z, where Z = S + O: nowhere are nearly equal numbers subtracted.
     """
     sums = tiles.left.new_zeros(2, len(tiles.left))  # S and O
-    scratch, kept = tiles.scratch(2), []
+    kept: list[Tensor] = []
+    room = None if keep else tiles.scratch(2)
     for i, j in tiles.places():
-        tile = tiles.logits(i, j).exp_()
-        pairs = tiles.masks(i, j, scratch).mul_(tile)  # (2, rows, columns)
+        pairs = tiles.exponentials(i, j, room)  # (2, rows, columns)
         sums[:, i].add_(pairs.sum(dim=2))
         if tiles.mirrored and i != j:
             sums[:, j].add_(pairs.sum(dim=1))
         if keep:
-            kept.append(tile)
+            kept.append(pairs)
     own, other = sums
     alone = own == 0
     own.masked_fill_(alone, torch.inf)  # then the rest of such a row is 0
@@ -233,24 +233,18 @@ def gradients(
     pull = slopes.odds * push
     left = torch.zeros_like(tiles.left)
     right = torch.zeros_like(tiles.right) if both else None
-    scratch = tiles.scratch(3)
+    room, forces = None if kept else tiles.scratch(2), tiles.scratch(2)
     for number, (i, j) in enumerate(tiles.places()):
-        partners, others, room = tiles.masks(i, j, scratch)
-        if kept:
-            tile = kept[number]
-        else:
-            tile = tiles.logits(i, j)
-            if slopes.shifts is not None:
-                tile -= torch.mul(partners, slopes.shifts[0, i, None], out=room)
-                tile -= torch.mul(others, slopes.shifts[1, i, None], out=room)
-            tile.exp_()
+        pairs = kept[number] if kept else tiles.exponentials(i, j, room, slopes.shifts)
+        own, other = pairs
+        force, attraction = forces[:, : own.shape[0], : own.shape[1]]
         if tiles.mirrored:  # the force of i on j and that of j on i
-            partners *= torch.add(pull[i, None], pull[j], out=room)
-            others *= torch.add(push[i, None], push[j], out=room)
+            torch.add(push[i, None], push[j], out=force).mul_(other)
+            torch.add(pull[i, None], pull[j], out=attraction)
+            force.addcmul_(attraction, own, value=-1)
         else:
-            partners *= pull[i, None]
-            others *= push[i, None]
-        force = others.sub_(partners).mul_(tile)
+            torch.mul(push[i, None], other, out=force)
+            force.addcmul_(pull[i, None], own, value=-1)
         left[i].addmm_(force, tiles.right[j])
         if tiles.mirrored and i != j:
             left[j].addmm_(force.T, tiles.right[i])

@@ -85,9 +85,9 @@ class Tiles(NamedTuple):
                 if not (self.mirrored and j.start < i.start):
                     yield i, j
 
-    def logits(self, i: slice, j: slice) -> Tensor:
+    def logits(self, i: slice, j: slice, out: Tensor | None = None) -> Tensor:
         """One tile; very low for a row with itself and at unlabeled rows."""
-        tile = self.left[i] @ self.right[j].T
+        tile = torch.mm(self.left[i], self.right[j].T, out=out)
         if self.left_bias is not None and self.right_bias is not None:
             tile += self.left_bias[i, None]
             tile += self.right_bias[j]
@@ -112,6 +112,33 @@ class Tiles(NamedTuple):
         torch.eq(mine, theirs, out=masks[0])
         torch.ne(mine, theirs, out=masks[1])
         return masks
+
+    def exponentials(
+        self, i: slice, j: slice, room: Tensor | None, shifts: Tensor | None = None
+    ) -> Tensor:
+        """Two tiles of exp(logit): that of partners, then that of others; else 0.
+
+        Args:
+            i: the rows.
+            j: the columns.
+            room: to write into; new memory if `None`.
+            shifts: (2, N), for each row what partners' and others' logits are lowered
+                by before exp.
+        """
+        if room is None:
+            room = self.left.new_empty(2, i.stop - i.start, j.stop - j.start)
+        if shifts is not None:
+            pairs = self.masks(i, j, room)
+            tile = self.logits(i, j)
+            tile -= pairs[0] * shifts[0, i, None]
+            tile -= pairs[1] * shifts[1, i, None]
+            return pairs.mul_(tile.exp_())
+        mine, theirs = self.left_class[i, None], self.right_class[j]
+        own, other = pairs = room[:, : len(mine), : len(theirs)]
+        self.logits(i, j, out=other).exp_()
+        torch.eq(mine, theirs, out=own).mul_(other)
+        other.sub_(own)  # exact: x - x or x - 0
+        return pairs
 
 
 def blocks(rows: int, block: int) -> list[slice]:
