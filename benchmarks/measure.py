@@ -30,16 +30,16 @@ def medians(
 ) -> dict[str, float]:
     """Median seconds of each, taken in turns, so that all see the same machine.
 
-    Two turns more warm up and do not count.
+    One turn more warms up and does not count.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in tqdm(range(repeats + 2), desc=label, leave=False, mininterval=1):
+    for turn in tqdm(range(repeats + 1), desc=label, leave=False, mininterval=1):
         for name, run in contenders.items():
             wait(device)
             start = time.perf_counter()
             run()
             wait(device)
-            if turn >= 2:
+            if turn >= 1:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
 

@@ -87,12 +87,14 @@ def tiled_losses(
     mirrored = safe and ref_embeddings is None
     needed = 2 * left.element_size() * len(left) * len(right) // (1 + mirrored)
     keep = safe and block_size is None and needed <= KEPT_BYTES
-    keep = (
-        keep and torch.is_grad_enabled() and (rows.requires_grad or refs.requires_grad)
-    )
+    learned = None  # T, unless autograd knows it already
+    if isinstance(temperature, Tensor) and given and temperature.requires_grad:
+        learned = temperature.to(left, non_blocking=True)
+    watched = rows.requires_grad or refs.requires_grad or learned is not None
+    keep = keep and torch.is_grad_enabled() and watched
     classes = class_numbers(labels, ref_labels, ignore_index, left)
     tiles = Tiles(left, right, *classes, own_column, safe, mirrored, block)
-    losses, anchors = TiledLosses.apply(rows, refs, tiles, given, keep)
+    losses, anchors = TiledLosses.apply(rows, refs, learned, tiles, given, keep)
     return losses, anchors
 
 
@@ -185,20 +187,25 @@ class TiledLosses(torch.autograd.Function):
         ctx: Any,
         rows: Tensor,
         refs: Tensor,
+        temperature: Tensor | None,
         tiles: Tiles,
         given: Given | None,
         keep: bool,
     ) -> tuple[Tensor, Tensor]:
-        ctx.tiles, ctx.given, ctx.slopes = tiles, given, None
-        kept: Sequence[Tensor] = ()
+        needed: Sequence[Tensor | None]
         with full_precision(rows):
             if keep and tiles.is_one():
-                losses, anchors, kept = one_tile_sums(tiles)
+                losses, anchors, needed = one_tile_sums(tiles)
             elif tiles.safe:
-                losses, anchors, ctx.slopes, kept = plain_sums(tiles, keep)
+                losses, anchors, slopes, kept = plain_sums(tiles, keep)
+                needed = (*slopes, *kept)
             else:
-                losses, anchors, ctx.slopes = guarded_sums(tiles)
-        ctx.save_for_backward(*kept)  # so that backward, once done, lets go of them
+                losses, anchors, needed = guarded_sums(tiles)
+        factors = (None, None) if given is None else given.factors
+        ctx.whole = keep and tiles.is_one()
+        ctx.layout, ctx.length = tiles[6:], given and given.length
+        # Saved so, what is large is let go by backward, and not only with the loss.
+        ctx.save_for_backward(*tiles[:6], *factors, temperature, *needed)
         ctx.mark_non_differentiable(anchors)
         return losses, anchors
 
@@ -209,30 +216,40 @@ class TiledLosses(torch.autograd.Function):
                 "the tiled loss has no second derivative; give it a callable distance, "
                 "such as distance=cosine_distance, and autograd finds one"
             )
-        tiles, both = ctx.tiles, ctx.needs_input_grad[1] and not ctx.tiles.mirrored
+        saved = ctx.saved_tensors
+        tiles = Tiles(*saved[:6], *ctx.layout)
+        left_factor, right_factor, temperature, *needed = saved[6:]
+        both = ctx.needs_input_grad[1] and not tiles.mirrored
         with full_precision(weights):
-            if ctx.slopes is None:
-                kept = OneTile(*ctx.saved_tensors)
-                left, right = one_tile_gradients(tiles, kept, weights, both)
+            if ctx.whole:
+                found = one_tile_gradients(
+                    tiles, OneTile(*needed), weights, both, temperature
+                )
             else:
-                kept = ctx.saved_tensors
-                left, right = gradients(tiles, ctx.slopes, weights, kept, both)
-        if ctx.given is not None:
-            factors, length = ctx.given
-            left = gradient_of_given(left, tiles.left, factors[0], length)
+                slopes, kept = Slopes(*needed[:3]), needed[3:]
+                found = gradients(tiles, slopes, weights, kept, both, temperature)
+        left, right, slope = found
+        if left_factor is not None:
+            left = gradient_of_given(left, tiles.left, left_factor, ctx.length)
             if right is not None:
-                right = gradient_of_given(right, tiles.right, factors[1], length)
-        return left, right, None, None, None
+                right = gradient_of_given(right, tiles.right, right_factor, ctx.length)
+        return left, right, slope, None, None, None
 
 
 def gradients(
-    tiles: Tiles, slopes: Slopes, weights: Tensor, kept: Sequence[Tensor], both: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Of the weighted sum of the losses: in left, and in right if both are wanted."""
+    tiles: Tiles,
+    slopes: Slopes,
+    weights: Tensor,
+    kept: Sequence[Tensor],
+    both: bool,
+    temperature: Tensor | None,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Of the weighted sum of the losses: in left; in right and in T if wanted."""
     push = weights * slopes.push
     pull = slopes.odds * push
     left = torch.zeros_like(tiles.left)
     right = torch.zeros_like(tiles.right) if both else None
+    slope = None if temperature is None else torch.zeros_like(temperature)
     room, forces = None if kept else tiles.scratch(2), tiles.scratch(2)
     for number, (i, j) in enumerate(tiles.places()):
         pairs = kept[number] if kept else tiles.exponentials(i, j, room, slopes.shifts)
@@ -250,4 +267,6 @@ def gradients(
             left[j].addmm_(force.T, tiles.right[i])
         if right is not None:
             right[j].addmm_(force.T, tiles.left[i])
-    return left, right
+        if temperature is not None and slope is not None:
+            slope += tiles.slope_in_temperature(i, j, force, temperature)
+    return left, right, slope

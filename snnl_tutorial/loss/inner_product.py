@@ -9,7 +9,6 @@ from snnl_tutorial.loss.distance import (
     at_length,
     check_distance,
     middle,
-    normalize_rows,
     wide_dtype,
 )
 
@@ -19,11 +18,11 @@ class Given(NamedTuple):
 
     Attributes:
         factors: (N, 1) and (M, 1); a side is the given rows times these.
-        length: of the rows of a side; a row of zeros stays zero.
+        length: of the rows of a side, 0-d if T is on a GPU; a row of zeros stays zero.
     """
 
     factors: tuple[Tensor, Tensor]
-    length: float
+    length: float | Tensor
 
 
 class InnerProductForm(NamedTuple):
@@ -55,7 +54,8 @@ def inner_product_form(
 
     where c is 1 for `"cosine"` and 0 for `"sqeuclidean"`, whose rows get two columns
     more: (2x, -1, -a) and (z, b, 1), with their squared lengths a and b. Both sides
-    get half of 1/T, and so half of its gradient, too.
+    get half of 1/T, and so half of its gradient, too; but not for `"cosine"`, where
+    autograd does not watch.
 
     Args:
         rows: (N, D) real, from `as_real_rows`.
@@ -74,6 +74,8 @@ def inner_product_form(
     """
     check_distance(distance)
     both = [rows] if refs is None else [rows, refs]
+    if distance == "cosine" and isinstance(temperature, Tensor):
+        temperature = temperature.detach()
     scale: float | Tensor
     if isinstance(temperature, Tensor) and not is_known(temperature):
         # Where it is: to move a number to a GPU would make the program wait.
@@ -82,12 +84,9 @@ def inner_product_form(
         scale = float(temperature) ** -0.5
     if distance == "sqeuclidean":
         return squared_euclidean_form(both, scale)
-    if isinstance(scale, float):
-        sides, factors = zip(*(at_length(x.detach(), scale) for x in both), strict=True)
-        given = Given((factors[0], factors[-1]), scale)
-        return InnerProductForm(sides[0], sides[-1], 1.0, given)
-    both = [normalize_rows(x, scale) for x in both]
-    return InnerProductForm(both[0], both[-1], 1.0)
+    sides, factors = zip(*(at_length(x.detach(), scale) for x in both), strict=True)
+    given = Given((factors[0], factors[-1]), scale)
+    return InnerProductForm(sides[0], sides[-1], 1.0, given)
 
 
 def squared_euclidean_form(
@@ -110,7 +109,7 @@ def squared_euclidean_form(
 
 
 def gradient_of_given(
-    gradient: Tensor, side: Tensor, factor: Tensor, length: float
+    gradient: Tensor, side: Tensor, factor: Tensor, length: float | Tensor
 ) -> Tensor:
     """Gradient in x, from that in a side u = x c / |x| of fixed length c.
 
@@ -124,7 +123,8 @@ def gradient_of_given(
         length: c.
     """
     along = (gradient * side).sum(dim=1, keepdim=True)
-    return gradient.addcmul_(along, side, value=-1 / length**2).mul_(factor)
+    along /= length**2
+    return gradient.addcmul_(along, side, value=-1).mul_(factor)
 
 
 def is_known(temperature: Tensor) -> bool:

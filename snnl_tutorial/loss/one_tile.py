@@ -50,8 +50,12 @@ def one_tile_sums(tiles: Tiles) -> tuple[Tensor, Tensor, OneTile]:
 
 
 def one_tile_gradients(
-    tiles: Tiles, kept: OneTile, weights: Tensor, both: bool
-) -> tuple[Tensor, Tensor | None]:
+    tiles: Tiles,
+    kept: OneTile,
+    weights: Tensor,
+    both: bool,
+    temperature: Tensor | None,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """See `blockwise.gradients`."""
     push = weights * kept.push
     pull = kept.odds * push
@@ -60,4 +64,8 @@ def one_tile_gradients(
         force -= (pull[:, None] + pull).mul_(kept.own)
     else:
         force = kept.other * push[:, None] - kept.own * pull[:, None]
-    return force @ tiles.right, force.T @ tiles.left if both else None
+    slope = None
+    if temperature is not None:
+        i, j = (slice(0, len(side)) for side in (tiles.left, tiles.right))
+        slope = tiles.slope_in_temperature(i, j, force, temperature)
+    return force @ tiles.right, force.T @ tiles.left if both else None, slope

@@ -140,6 +140,18 @@ class Tiles(NamedTuple):
         other.sub_(own)  # exact: x - x or x - 0
         return pairs
 
+    def slope_in_temperature(
+        self, i: slice, j: slice, force: Tensor, temperature: Tensor
+    ) -> Tensor:
+        """What one tile adds to the gradient in T, for logits (1 - d) / T.
+
+        It is the sum of force d / T^2. The 1 has no part in it, for the slopes of a
+        row add up to 0. In floats they do not quite, and 1/T would make much of that.
+        """
+        distances = 1 / temperature - self.logits(i, j)  # d / T
+        twice = 2 if self.mirrored and i == j else 1  # each pair stands there twice
+        return (force * distances).sum() / (twice * temperature)
+
 
 def blocks(rows: int, block: int) -> list[slice]:
     """The rows, cut into blocks; the last one may be smaller."""

@@ -118,6 +118,25 @@ def test_gradcheck_across_tiles(temperature, distance):
     assert torch.autograd.gradcheck(loss, (rows, temperature))
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("temperature", [1e-3, 1e-2, 0.1])
+@pytest.mark.parametrize("rows", [100, 600])  # one tile, and several
+def test_the_gradient_in_t_survives_rows_that_are_much_alike(
+    distance, temperature, rows
+):
+    """All cosines are near 1: what matters is what is left of 1."""
+    labels, gradients = torch.arange(rows) % 10, []
+    embeddings = 1 + 0.01 * rows_of(0, rows, 64)
+    for dtype in (torch.float32, torch.float64):
+        learned = torch.tensor(temperature, dtype=dtype, requires_grad=True)
+        losses, _ = (tiled_losses if dtype == torch.float32 else whole_matrix)(
+            embeddings.to(dtype), labels, learned, distance
+        )
+        gradients.append(torch.autograd.grad(losses.sum(), learned)[0].item())
+    ours, true = gradients
+    assert ours == pytest.approx(true, rel=0.1)
+
+
 @pytest.mark.parametrize("temperature", [1e-3, 1.0])  # with and without a maximum
 def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, temperature):
     monkeypatch.setattr(blockwise, "BLOCK", 16)
