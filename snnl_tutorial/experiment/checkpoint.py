@@ -61,9 +61,14 @@ class Checkpoint:
         except Exception as error:
             raise ValueError(f"checkpoint: {self.path} is no checkpoint") from error
         if settings != self.settings:
+            names = [n for n, now in self.settings.items() if settings.get(n) != now]
+            theirs, ours = (
+                {name: some.get(name) for name in names}
+                for some in (settings, self.settings)
+            )
             raise ValueError(
-                f"checkpoint: {self.path} belongs to a training with {settings}; "
-                f"got {self.settings}"
+                f"checkpoint: {self.path} belongs to a training with {theirs}; "
+                f"got {ours}"
             )
         try:
             self.objective.load_state_dict(content["objective"])

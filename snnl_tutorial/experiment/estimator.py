@@ -4,7 +4,11 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -19,7 +23,9 @@ from snnl_tutorial.loss.layers import LayerwiseSoftNearestNeighborLoss
 FLOATS = (np.float64, np.float32)
 
 
-class SoftNearestNeighborEncoder(TransformerMixin, BaseEstimator):
+class SoftNearestNeighborEncoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Learns a code in which the classes lie apart, and that still rebuilds its input.
 
     An `Autoencoder` is trained on all rows, with their columns scaled to [0, 1], to

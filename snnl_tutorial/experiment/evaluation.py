@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
+from snnl_tutorial.experiment.models import modes_restored
 from snnl_tutorial.loss.checks import check_choice, check_integer
 from snnl_tutorial.loss.entanglement import Entanglement, entanglement
 from snnl_tutorial.loss.layers import record_activations
@@ -154,13 +155,9 @@ def entanglement_by_layer(
         >>> list(found)
         ['0', '1']
     """
-    training = model.training
-    model.eval()
-    try:
-        with record_activations(model, layers) as activations:
-            model(inputs)
-    finally:
-        model.train(training)
+    with modes_restored(model), record_activations(model, layers) as activations:
+        model.eval()
+        model(inputs)
     return {
         name: entanglement(rows, labels, **settings)  # type: ignore[arg-type]
         for name, rows in activations.items()

@@ -1,7 +1,8 @@
 """The networks that the chapters train, small enough to read."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -209,6 +210,17 @@ def convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Sequent
     )
 
 
+@contextmanager
+def modes_restored(model: nn.Module) -> Iterator[None]:
+    """Each module trains, or does not, as before: a frozen one stays frozen."""
+    training = {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, was in training.items():
+            module.training = was
+
+
 @torch.no_grad()
 def encode_all(model: Any, images: Tensor, batch_size: int = 1000) -> Tensor:
     """Codes of all images, in evaluation mode, batch by batch, on the CPU.
@@ -226,12 +238,9 @@ def encode_all(model: Any, images: Tensor, batch_size: int = 1000) -> Tensor:
         torch.Size([5, 2])
     """
     device = next(model.parameters()).device
-    training = model.training
-    model.eval()
-    try:
+    with modes_restored(model):
+        model.eval()
         parts = [
             model.encode(part.to(device)).cpu() for part in images.split(batch_size)
         ]
-    finally:
-        model.train(training)
     return torch.cat(parts)

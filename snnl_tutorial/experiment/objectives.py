@@ -124,7 +124,7 @@ def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
         loss = nn.functional.binary_cross_entropy(
             outputs.to(wide).nan_to_num(nan=0.5), images.flatten(1).to(wide)
         )
-        return loss + 0 * outputs.detach().sum()
+        return loss + 0 * outputs.detach().sum(dtype=wide)
 
 
 def classification_loss(outputs: Tensor, labels: Tensor) -> Tensor:

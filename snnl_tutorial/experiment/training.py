@@ -1,5 +1,6 @@
 """One plain loop that trains anything whose loss has named terms."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from snnl_tutorial.experiment.checkpoint import Checkpoint
+from snnl_tutorial.experiment.models import modes_restored
 from snnl_tutorial.loss.layers import LayerwiseSoftNearestNeighborLoss
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -53,7 +55,7 @@ def train(
 
     Raises:
         ValueError: the loss is not finite, with the epoch; there are no rows; or the
-            checkpoint is of a training with other settings.
+            checkpoint is of a training with other data or settings, or of more epochs.
 
     Example:
         >>> from torch import nn
@@ -72,18 +74,26 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     temperature = objective.soft_nearest_neighbor.temperature
     settings = {
-        "rows": len(inputs),
+        "data": [digest(tensor) for tensor in (inputs, targets, labels)],
         "batch_size": batch_size,
         "seed": seed,
         "learning_rate": learning_rate,
         "autocast": autocast,
         "factor": objective.factor,
         "layers": objective.layers,
-        "temperature": repr(temperature),
+        "layer_reduction": objective.layer_reduction,
+        "layer_weights": dict(objective.layer_weights),
+        "units": repr(objective.units),
+        "criterion": getattr(
+            objective.criterion, "__name__", repr(objective.criterion)
+        ),
+        "loss": repr(objective.soft_nearest_neighbor),
     }
     saved = Checkpoint(checkpoint, objective, optimizer, generator, settings)
     history = saved.load()
     done = len(history)
+    if done > epochs:
+        raise ValueError(f"checkpoint: {checkpoint} has {done} epochs; got {epochs=}")
     bar = tqdm(
         range(done, epochs),
         "training",
@@ -120,5 +130,13 @@ def train(
         history.append(record)
         saved.save(history)
         if after_epoch is not None:
-            after_epoch(epoch + 1)
+            with modes_restored(objective):
+                after_epoch(epoch + 1)
     return history
+
+
+def digest(tensor: Tensor) -> int:
+    """A number that tells one tensor from another, by its bytes."""
+    return zlib.crc32(
+        tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+    )

@@ -11,6 +11,7 @@ another, and is used while it still lies in the processor's cache. Three ideas:
   its rows and, transposed, its columns.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -82,6 +83,8 @@ def tiled_losses(
         rows, refs = left, right
     elif refs is None:
         refs = rows
+    if distance == "sqeuclidean" and reach is not None:
+        check_reach(reach, temperature, as_real_rows(embeddings[:0]).dtype)
     safe = is_safe(reach, temperature, left.dtype)
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None
@@ -117,6 +120,33 @@ def is_safe(
     if isinstance(temperature, Tensor):
         temperature = temperature.item()
     return reach / temperature < (35 if dtype == torch.float32 else 340)
+
+
+def check_reach(reach: float, temperature: float | Tensor, dtype: torch.dtype) -> None:
+    """Raise where squared distances over T overflow; warn where float64 rounds them.
+
+    Args:
+        reach: the largest squared distance, or more.
+        temperature: T.
+        dtype: of the loss.
+    """
+    if isinstance(temperature, Tensor):
+        if temperature.device.type != "cpu":
+            return
+        temperature = temperature.item()
+    if not reach / temperature < torch.finfo(dtype).max:
+        raise ValueError(
+            "embeddings must not be so far apart that squared distances over the "
+            f"temperature leave {dtype}; got up to {reach:.1e} / {temperature:.1e}"
+        )
+    rounding = torch.finfo(torch.float64).eps * reach / temperature
+    if rounding > 0.01:
+        warnings.warn(
+            f"squared distances of up to {reach:.1e} are rounded by {rounding:.1e} "
+            "times the temperature: scale the columns of embeddings to one size, or "
+            "raise the temperature",
+            stacklevel=5,
+        )
 
 
 class Slopes(NamedTuple):

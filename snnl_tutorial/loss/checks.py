@@ -1,6 +1,7 @@
 """Bad input, named: the argument, what came, what is expected."""
 
 import math
+import numbers
 from collections.abc import Iterable
 
 import torch
@@ -22,7 +23,8 @@ def check_embeddings(embeddings: Tensor, name: str = "embeddings") -> None:
         kind = type(embeddings).__name__
         raise TypeError(f"{name} must be a torch.Tensor; got {kind}")
     if embeddings.dtype not in DTYPES:
-        raise TypeError(f"{name} must be floating or complex; got {embeddings.dtype}")
+        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+        raise TypeError(f"{name} must be {known}; got {embeddings.dtype}")
     if embeddings.dim() != 2 or embeddings.shape[1] == 0:
         shape = tuple(embeddings.shape)
         hint = "; flatten(1) makes rows of images" if embeddings.dim() > 2 else ""
@@ -54,6 +56,8 @@ def check_labels(labels: Tensor, embeddings: Tensor, name: str = "labels") -> No
         raise TypeError(
             f"{name} must be integer; got {labels.dtype}; try {name}.long()"
         )
+    if labels.dtype == torch.uint64:  # its upper half would wrap to negative labels
+        raise TypeError(f"{name} must fit 64 bits with a sign; got {labels.dtype}")
     if labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"{name} must have shape ({len(embeddings)},), one label for each row; "
@@ -103,7 +107,7 @@ def check_references(
 
 def check_integer(value: int, name: str, least: int | None = None) -> None:
     """Raise unless the value is an integer, and at least `least` if that is given."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
     if least is not None and value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}")

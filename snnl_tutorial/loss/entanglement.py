@@ -57,9 +57,10 @@ def entanglement(
               \mathrm{mean}_\pi \min_T \ \ell(x, \pi(y), T)
 
     Frosst, Papernot and Hinton (2019, section 2) minimize over T so that only the
-    arrangement of the rows counts, not their scale. The search covers T from 1e-3 to
-    1e3 times the mean distance. The chance level is measured by a coarser search on
-    shuffled labels, where only the labeled rows are shuffled.
+    arrangement of the rows counts, not their scale. The search tries T from
+    1e-3 to 1e3 times the mean distance, and looks closer around the best. The chance
+    level is measured by a coarser search on shuffled labels, where only the labeled
+    rows are shuffled.
 
     Args:
         embeddings: (N, D) real floating or complex.
@@ -166,7 +167,8 @@ def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
 
         def block(first: int) -> Tensor:
             some = embeddings[first : first + rows]
-            return pairwise_distance(some, embeddings, distance)
+            # A copy: the diagonal is written to, and the matrix may be the caller's.
+            return pairwise_distance(some, embeddings, distance).clone()
 
         return Strips(blocks, block, strip, 0.0)
     left, right, *_ = inner_product_form(as_real_rows(embeddings), None, distance)

@@ -230,8 +230,7 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
             outputs = self.model(inputs)
         self.check_ran(activations)
         per_layer = {
-            name: self.soft_nearest_neighbor(self.counted(name, rows), labels)
-            for name, rows in activations.items()
+            name: self.loss_of(name, rows, labels) for name, rows in activations.items()
         }
         weighted = torch.stack(
             [
@@ -244,10 +243,15 @@ class LayerwiseSoftNearestNeighborLoss(nn.Module):
         total = primary + self.factor * snn
         return LayerwiseTerms(total, primary, snn, per_layer, outputs)
 
-    def counted(self, name: str, rows: Tensor) -> Tensor:
-        """The layer's columns that count."""
+    def loss_of(self, name: str, rows: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a layer's columns that count; an error names the layer."""
         units = self.units.get(name) if isinstance(self.units, Mapping) else self.units
-        return rows if units is None else rows[:, :units]
+        counted = rows if units is None else rows[:, :units]
+        try:
+            loss: Tensor = self.soft_nearest_neighbor(counted, labels)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"layer {name!r}: {error}") from error
+        return loss
 
     def check_ran(self, activations: Mapping[str, Tensor]) -> None:
         """Raise unless every layer that the settings name was recorded."""

@@ -28,38 +28,38 @@ def full_precision(like: Tensor) -> Iterator[None]:
     device = like.device.type
     available = torch.amp.is_autocast_available(device)
     autocast = available and torch.is_autocast_enabled(device)
-    before = float32_products()
-    if before != EXACT:
-        set_float32_products(EXACT)
+    before = float32_products(device)
+    inherited = before == getattr(torch.backends, "fp32_precision", None)
+    if before not in EXACT:
+        set_float32_products(device, EXACT[0])
     try:
         with torch.autocast(device, enabled=False) if autocast else nullcontext():
             yield
     finally:
-        if before != EXACT:
-            set_float32_products(before)
+        if before not in EXACT:
+            set_float32_products(device, "none" if inherited else before)
 
 
 if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch 2.9 and newer
-    BACKENDS: Any = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
-    EXACT: tuple[str, ...] = ("ieee", "ieee")
+    EXACT: tuple[str, ...] = ("ieee", "none")
+    backends: Any = torch.backends
+    PRODUCTS = {"cpu": backends.mkldnn.matmul, "cuda": backends.cuda.matmul}
 
-    def float32_products() -> tuple[str, ...]:
-        """How GPU and CPU round the factors of a product."""
-        now = (backend.fp32_precision for backend in BACKENDS)
-        return tuple("ieee" if name == "none" else name for name in now)
+    def float32_products(device: str) -> str:
+        """How a kind of device rounds the factors of a product."""
+        return PRODUCTS[device].fp32_precision if device in PRODUCTS else "ieee"
 
-    def set_float32_products(names: tuple[str, ...]) -> None:
-        """Undo with what `float32_products` returned before."""
-        for backend, name in zip(BACKENDS, names, strict=True):
-            backend.fp32_precision = name
+    def set_float32_products(device: str, name: str) -> None:
+        """`"none"`: as all devices do, which is set elsewhere."""
+        PRODUCTS[device].fp32_precision = name
 
 else:
     EXACT = ("highest",)
 
-    def float32_products() -> tuple[str, ...]:
+    def float32_products(device: str) -> str:
         """How all devices round the factors of a product."""
-        return (torch.get_float32_matmul_precision(),)
+        return torch.get_float32_matmul_precision()
 
-    def set_float32_products(names: tuple[str, ...]) -> None:
+    def set_float32_products(device: str, name: str) -> None:
         """Undo with what `float32_products` returned before."""
-        torch.set_float32_matmul_precision(names[0])
+        torch.set_float32_matmul_precision(name)

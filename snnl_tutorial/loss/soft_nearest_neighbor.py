@@ -114,7 +114,8 @@ def soft_nearest_neighbor_loss(
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it, what
             came and what is expected. NaN and infinity raise on the CPU; on a GPU they
-            come out as a NaN loss, for looking would stall it.
+            come out as a NaN loss, for looking would stall it. Squared distances that
+            float64 cannot tell apart at this T raise a warning on the CPU.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
@@ -302,7 +303,10 @@ class SoftNearestNeighborLoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        return f"distance={self.distance!r}, reduction={self.reduction!r}"
+        names = ("ignore_index", "singletons", "reduction")
+        settings = [f"{name}={getattr(self, name)!r}" for name in names]
+        distance = getattr(self.distance, "__name__", self.distance)
+        return ", ".join([f"distance={distance!r}", *settings])
 
 
 def published_soft_nearest_neighbor_loss(

@@ -2,15 +2,17 @@
 
 import math
 import numbers
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 
 def check_temperature(temperature: float | Tensor, name: str = "temperature") -> None:
-    """Raise unless T is a positive, finite number or 0-d floating tensor.
+    """Raise unless T is a number or 0-d floating tensor between 1e-30 and 1e30.
+
+    Beyond that, 1/T and its square leave float32.
 
     The value of a tensor on a GPU is not looked at, for that would make the program
     wait for the GPU; a bad one shows up as a NaN or infinite loss.
@@ -33,6 +35,8 @@ def check_temperature(temperature: float | Tensor, name: str = "temperature") ->
         raise TypeError(f"{name} must be a number or a 0-d tensor; got {kind}")
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be positive and finite; got {value}")
+    if not 1e-30 <= value <= 1e30:
+        raise ValueError(f"{name} must be between 1e-30 and 1e30; got {value}")
 
 
 class Temperature(nn.Module):
@@ -51,7 +55,49 @@ def as_tensor(number: float | Tensor) -> Tensor:
     return torch.tensor(float(number), dtype=torch.float64, device="cpu")
 
 
-class ConstantTemperature(Temperature):
+class NumberTemperature(Temperature):
+    """A temperature that hangs on one exact number, its only state.
+
+    A checkpoint holds it under its name, so that one kind of temperature does not take
+    the number of another.
+    """
+
+    number: str
+    """The attribute's name."""
+
+    def restore(self, number: float) -> None:
+        """Take a number from a checkpoint; raise if it is none."""
+        raise NotImplementedError
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        destination[prefix + self.number] = getattr(self, self.number)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        mine = prefix + self.number
+        if mine in state_dict:
+            try:
+                self.restore(float(state_dict[mine]))
+            except (TypeError, ValueError) as error:
+                error_msgs.append(f"{mine}: {error}")
+        elif strict:
+            missing_keys.append(mine)
+        if strict:
+            here = [name for name in state_dict if name.startswith(prefix)]
+            unexpected_keys += [name for name in here if name != mine]
+
+
+class ConstantTemperature(NumberTemperature):
     """The same T all through training.
 
     T is exact (float64, `.half()` does not round it), stays on the CPU when the module
@@ -71,6 +117,7 @@ class ConstantTemperature(Temperature):
     """
 
     value: Tensor
+    number = "value"
 
     def __init__(self, value: float = 1.0) -> None:
         super().__init__()
@@ -80,17 +127,15 @@ class ConstantTemperature(Temperature):
     def forward(self) -> Tensor:
         return self.value
 
-    def get_extra_state(self) -> Tensor:
-        return self.value
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.value = as_tensor(state)
+    def restore(self, number: float) -> None:
+        check_temperature(number, "value")
+        self.value = as_tensor(number)
 
     def extra_repr(self) -> str:
         return f"{self.value.item():g}"
 
 
-class AnnealedTemperature(Temperature):
+class AnnealedTemperature(NumberTemperature):
     r"""A temperature that falls from epoch to epoch.
 
     .. math:: T(\text{epoch}) = \frac{1}{(\eta + \text{epoch})^\gamma}
@@ -119,6 +164,7 @@ class AnnealedTemperature(Temperature):
     """
 
     epoch: Tensor
+    number = "epoch"
     eta: float
     gamma: float
     floor: float | None
@@ -154,11 +200,8 @@ class AnnealedTemperature(Temperature):
         annealed = (self.eta + self.epoch) ** -self.gamma
         return annealed if self.floor is None else annealed.clamp(min=self.floor)
 
-    def get_extra_state(self) -> Tensor:
-        return self.epoch
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.set_epoch(float(state))
+    def restore(self, number: float) -> None:
+        self.set_epoch(number)
 
     def extra_repr(self) -> str:
         return f"eta={self.eta:g}, gamma={self.gamma:g}, floor={self.floor}"
@@ -190,7 +233,9 @@ class LearnedTemperature(Temperature):
     def __init__(self, initial: float = 1.0) -> None:
         super().__init__()
         check_temperature(initial, "initial")
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(initial)))
+        wide = torch.promote_types(torch.get_default_dtype(), torch.float32)
+        start = torch.tensor(math.log(initial), dtype=wide)
+        self.log_temperature = nn.Parameter(start)
 
     def forward(self) -> Tensor:
         return self.log_temperature.exp()

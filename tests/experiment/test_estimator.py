@@ -83,3 +83,10 @@ def test_a_device_that_is_none(device):
     rows, _, y, _ = digits()
     with pytest.raises(RuntimeError, match=device):
         SoftNearestNeighborEncoder(epochs=1, device=device).fit(rows, y)
+
+
+def test_the_columns_of_the_code_have_names():
+    rows, classes = load_digits(return_X_y=True)
+    encoder = SoftNearestNeighborEncoder(code_units=2, epochs=1).fit(rows, classes)
+    names = ["softnearestneighborencoder0", "softnearestneighborencoder1"]
+    assert list(encoder.get_feature_names_out()) == names

@@ -116,4 +116,8 @@ def test_layers_are_measured_in_evaluation_mode():
     assert model.training
     want = entanglement(model.eval()(rows), labels, permutations=1)
     assert found["2"] == want
+    model.train()[1].eval()  # a part that is frozen
+    entanglement_by_layer(model, rows, labels, ["0"], permutations=1)
+    assert model.training
+    assert not model[1].training
     assert list(found) == ["0", "2"]

@@ -176,6 +176,56 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         train(objective_of(), rows, targets, epochs=2, checkpoint=path)
 
 
+def square_distance(rows, others):
+    return torch.cdist(rows, others).square()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"distance": "sqeuclidean"}, "'loss': .*sqeuclidean"),
+        ({"distance": square_distance}, "'loss': .*square_distance"),
+        ({"layer_reduction": "min"}, "'layer_reduction': 'min'"),
+        ({"layer_weights": {"hidden.1": 9.0}}, "'layer_weights': .*9.0"),
+        ({"units": 2}, "'units': '2'"),
+        ({"singletons": "raise"}, "'loss': .*raise"),
+    ],
+)
+def test_a_checkpoint_of_another_objective_is_refused(tmp_path, settings, words):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    train(objective_of(), rows, targets, epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match=f"got .*{words}"):
+        train(objective_of(**settings), rows, targets, epochs=2, checkpoint=path)
+
+
+def test_a_checkpoint_of_other_data_or_of_more_epochs_is_refused(tmp_path):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    train(objective_of(), rows, targets, epochs=2, checkpoint=path)
+    for other in ((rows + 1, targets), (rows, 2 - targets)):
+        with pytest.raises(ValueError, match=r"belongs .*'data'"):
+            train(objective_of(), *other, epochs=3, checkpoint=path)
+    with pytest.raises(ValueError, match=r"a.pt has 2 epochs; got epochs=1"):
+        train(objective_of(), rows, targets, epochs=1, checkpoint=path)
+
+
+def test_a_look_after_an_epoch_does_not_end_the_training_mode():
+    rows, targets = task()
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    objective = LayerwiseSoftNearestNeighborLoss(model, cross_entropy, 0.1, ["1"])
+    model[2].eval()
+    train(
+        *(objective, rows, targets),
+        epochs=3,
+        batch_size=90,
+        after_epoch=lambda done: model.eval(),
+    )
+    assert model[1].num_batches_tracked == 3
+    assert model.training
+    assert not model[2].training
+
+
 def test_a_checkpoint_of_another_temperature_or_network_is_refused(tmp_path):
     rows, targets = task()
     path = tmp_path / "a.pt"

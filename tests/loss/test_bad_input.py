@@ -29,7 +29,19 @@ BAD = {
     "embeddings: integer": (ROWS.long(), LABELS, {}, TypeError, "embeddings.*int64"),
     "embeddings: eighths": (
         *(ROWS.to(torch.float8_e4m3fn), LABELS, {}, TypeError),
-        "embeddings must be floating or complex; got torch.float8_e4m3fn",
+        "embeddings must be float32, .*, complex128; got torch.float8_e4m3fn",
+    ),
+    "embeddings: squares beyond float32": (
+        *(1e20 * ROWS, LABELS, {"distance": "sqeuclidean"}, ValueError),
+        r"embeddings must not be so far apart .* torch.float32; got up to .*e\+40",
+    ),
+    "embeddings: squares beyond float64": (
+        *(1e154 * ROWS.double(), LABELS, {"distance": "sqeuclidean"}, ValueError),
+        "embeddings must not be so far apart .* leave torch.float64; got up to inf",
+    ),
+    "labels: beyond 64 bits with a sign": (
+        *(ROWS, LABELS.to(torch.uint64), {}, TypeError),
+        "labels must fit 64 bits with a sign; got torch.uint64",
     ),
     "embeddings: 1-d": (ROWS[0], LABELS, {}, ValueError, r"embeddings.*\(4,\)"),
     "embeddings: images": (
@@ -195,3 +207,15 @@ def test_a_bad_schedule_is_named(settings, message):
 def test_a_bad_epoch_is_named():
     with pytest.raises(ValueError, match="epoch.*-1"):
         AnnealedTemperature().set_epoch(-1)
+
+
+def test_squared_distances_that_float64_rounds_are_warned_of():
+    rows = ROWS.clone()
+    rows[:2, 0] += 1e8  # beside it, the other columns are lost
+    with pytest.warns(UserWarning, match="scale the columns"):
+        soft_nearest_neighbor_loss(rows, LABELS, distance="sqeuclidean")
+
+
+def test_an_integer_of_numpy_is_an_integer():
+    want = soft_nearest_neighbor_loss(ROWS, LABELS, ignore_index=1)
+    assert soft_nearest_neighbor_loss(ROWS, LABELS, ignore_index=np.int64(1)) == want

@@ -176,7 +176,11 @@ def test_where_nobody_looks_at_values_nan_comes_out_as_nan(
     monkeypatch, distance, what, cold
 ):
     """As on a GPU, whose values cannot be looked at without waiting for it."""
-    for place in ("checks.check_finite", "soft_nearest_neighbor.check_temperature"):
+    for place in (
+        "checks.check_finite",
+        "soft_nearest_neighbor.check_temperature",
+        "blockwise.check_reach",
+    ):
         monkeypatch.setattr(f"snnl_tutorial.loss.{place}", lambda *_: None)
     if cold:
         monkeypatch.setattr(blockwise, "is_safe", lambda *_: False)

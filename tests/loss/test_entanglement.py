@@ -107,3 +107,11 @@ def test_only_the_ignored_label_is_ignored(dtype):
         renamed = torch.tensor([-100, 0, 1])[labels].to(dtype)
         got = entanglement(rows, renamed, temperature=0.5, ignore_index=7)
         assert got.value == want.value
+
+
+def test_the_matrix_of_a_callable_is_left_as_it_is():
+    rows, labels = rows_of(0, 40, 5), torch.arange(40) % 3
+    matrix = torch.cdist(rows, rows)
+    before = matrix.clone()
+    entanglement(rows, labels, distance=lambda *_: matrix)
+    assert torch.equal(matrix, before)

@@ -342,3 +342,12 @@ def test_images_as_targets_need_labels():
     objective = LayerwiseSoftNearestNeighborLoss(nn.Linear(4, 4), mse_loss, 1.0)
     with pytest.raises(TypeError, match="labels must be given.*float32"):
         objective(x, x)
+
+
+def test_an_error_of_the_loss_names_the_layer():
+    model = network()
+    with torch.no_grad():
+        model[3].weight[0, 0] = torch.nan
+    objective = LayerwiseSoftNearestNeighborLoss(model, cross_entropy, 0.5, ["0", "3"])
+    with pytest.raises(ValueError, match="layer '3': embeddings must be finite; row 0"):
+        objective(rows_of(0, 6, 4), LABELS)

@@ -3,8 +3,14 @@
 import pytest
 import torch
 
-from snnl_tutorial.loss.precision import EXACT, float32_products, full_precision
+from snnl_tutorial.loss.precision import (
+    EXACT,
+    float32_products,
+    full_precision,
+    set_float32_products,
+)
 
+PER_DEVICE = hasattr(torch.backends, "fp32_precision")
 ROWS = torch.tensor([[1.0, 0.001]])
 
 
@@ -17,20 +23,35 @@ def setting(request):
 
 
 def test_float32_is_exact_inside_and_as_before_after_it(setting):
-    before = float32_products()
-    assert (before == EXACT) == (setting == "highest")
+    before = float32_products("cpu")
+    assert (before in EXACT) == (setting == "highest")
     with full_precision(ROWS):
-        assert float32_products() == EXACT
-    assert float32_products() == before
+        assert float32_products("cpu") in EXACT
+    assert float32_products("cpu") == before
     assert torch.get_float32_matmul_precision() == setting
 
 
 def test_an_error_inside_leaves_everything_as_before(setting):
-    before = float32_products()
+    before = float32_products("cpu")
     with pytest.raises(KeyError), torch.autocast("cpu", torch.bfloat16):
         with full_precision(ROWS):
             raise KeyError
-    assert float32_products() == before
+    assert float32_products("cpu") == before
+
+
+@pytest.mark.skipif(not PER_DEVICE, reason="torch before 2.9 has one setting")
+def test_what_is_set_for_all_devices_later_is_not_pinned():
+    for device in ("cpu", "cuda"):
+        set_float32_products(device, "none")
+    try:
+        torch.backends.fp32_precision = "tf32"
+        with full_precision(ROWS):
+            assert float32_products("cpu") == "ieee"
+        assert float32_products("cpu") == "tf32"
+        torch.backends.fp32_precision = "ieee"
+        assert float32_products("cpu") == float32_products("cuda") == "ieee"
+    finally:
+        torch.backends.fp32_precision = "none"
 
 
 def test_autocast_is_off_inside_and_on_again_after_it():

@@ -12,7 +12,7 @@ from snnl_tutorial import (
     LearnedTemperature,
     SoftNearestNeighborLoss,
 )
-from snnl_tutorial.loss.temperature import as_temperature
+from snnl_tutorial.loss.temperature import as_temperature, check_temperature
 
 ALL = [lambda: ConstantTemperature(0.3), AnnealedTemperature, LearnedTemperature]
 
@@ -73,3 +73,48 @@ def test_a_number_becomes_a_constant():
     assert as_temperature(0.25)().item() == 0.25
     annealed = AnnealedTemperature()
     assert as_temperature(annealed) is annealed
+
+
+def test_a_checkpoint_of_another_kind_of_temperature_is_refused():
+    kinds = [ConstantTemperature(0.5), AnnealedTemperature(), LearnedTemperature(0.5)]
+    for kind in kinds:
+        for other in kinds:
+            if kind is not other:
+                with pytest.raises(RuntimeError, match="Missing key"):
+                    kind.load_state_dict(other.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "words"),
+    [
+        (ConstantTemperature(0.5), {"value": torch.tensor(-1.0)}, "value must be posi"),
+        (AnnealedTemperature(), {"epoch": torch.tensor(-1.0)}, "epoch must be at lea"),
+        (AnnealedTemperature(), {"epoch": torch.zeros(2)}, "epoch: "),
+    ],
+)
+def test_a_checkpoint_of_no_temperature_is_refused(kind, state, words):
+    before = kind()
+    with pytest.raises(RuntimeError, match=words):
+        kind.load_state_dict(state)
+    assert kind() == before
+
+
+def test_without_strictness_another_checkpoint_changes_nothing():
+    constant = ConstantTemperature(0.5)
+    constant.load_state_dict(AnnealedTemperature().state_dict(), strict=False)
+    assert constant() == 0.5
+
+
+def test_log_t_is_wide_whatever_the_default_dtype():
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        learned = LearnedTemperature(0.1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert learned().item() == pytest.approx(0.1, rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [1e-31, 1e31, 1e-320])
+def test_a_temperature_that_float32_cannot_use_is_refused(value):
+    with pytest.raises(ValueError, match="between 1e-30 and 1e30"):
+        check_temperature(value)
