@@ -113,8 +113,21 @@ def test_what_chapter_8_says_of_many_and_few_labels():
         assert answer > max(clusters, neighbors) + 0.1
         everything = three(dataset, "60000")
         assert max(everything) - min(everything) < 0.01
-    clusters, neighbors, _ = three("emnist-47", "10000")
-    assert neighbors < clusters - 0.1
+    for labelled in ("1000", "3000", "10000", "60000"):
+        clusters, neighbors, answer = three("mnist", labelled)
+        assert answer < min(clusters, neighbors) + 0.001
+        assert max(clusters, neighbors) < answer + 0.02
+    for labelled in ("1000", "3000"):
+        clusters, neighbors, answer = three("fashion-mnist", labelled)
+        assert neighbors - answer == pytest.approx(0.01, abs=0.006)
+        assert (clusters < answer) == (labelled == "1000")
+    for labelled in ("100", "300", "1000", "3000", "10000"):
+        clusters, neighbors, answer = three("emnist-47", labelled)
+        assert answer > neighbors + 0.09
+        assert (clusters > answer + 0.03) == (int(labelled) >= 1000)
+    clusters, neighbors, answer = three("emnist-47", "102223")
+    assert abs(neighbors - answer) < 0.01
+    assert neighbors - clusters == pytest.approx(0.05, abs=0.01)
 
 
 def test_no_held_out_run_is_in_the_table_of_the_test_sets():
