@@ -171,7 +171,8 @@ def convert(value: Any, parameter: Parameter) -> Value:
         with suppress(SyntaxError, ValueError):  # no literal: told below
             value = ast.literal_eval(text)
     if kind is float and type(value) is int:
-        value = float(value)
+        with suppress(OverflowError):  # told below, too
+            value = float(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         expected = "a finite float" if kind is float else f"of type {kind.__name__}"
         raise TypeError(

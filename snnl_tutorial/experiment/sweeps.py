@@ -84,7 +84,7 @@ def read_block(
     """Give every run of one block of the file."""
     if not isinstance(block, dict) or not set(block) <= set(KEYS):
         raise ValueError(f"a block must have the keys {', '.join(KEYS)}; got {block}")
-    if "chapter" not in block:
+    if block.get("chapter") in (None, []):
         raise ValueError(f"a block must have a chapter; got {block}")
     fixed, grid = block.get("parameters") or {}, block.get("grid") or {}
     check_settings(fixed, grid)
