@@ -75,14 +75,16 @@ def test_the_headline_reaches_the_published_best_with_its_mean(dataset):
 
 
 @pytest.mark.parametrize("name", ["papers", "choice", "gpu"])
-def test_every_stored_run_is_one_that_its_sweep_file_asks_for(name):
+def test_the_stored_runs_are_those_that_the_sweep_file_asks_for(name):
     here = {"device": "cpu"}
     planned = [
         (run.chapter.path.stem, dict(run.values) | here)
         for run in read_sweep(ROOT / "benchmarks" / "sweeps" / f"{name}.yaml")
     ]
-    for record in read_records(RESULTS / name):
+    stored = read_records(RESULTS / name)
+    for record in stored:
         assert (record["chapter"], record["parameters"] | here) in planned
+    assert len(stored) == len(planned)
 
 
 def test_the_chapters_at_full_size_ran_on_a_gpu():
@@ -128,6 +130,20 @@ def test_what_chapter_8_says_of_many_and_few_labels():
     clusters, neighbors, answer = three("emnist-47", "102223")
     assert abs(neighbors - answer) < 0.01
     assert neighbors - clusters == pytest.approx(0.05, abs=0.01)
+
+
+def test_what_chapter_10_says_of_the_temperature_and_the_factor():
+    clusters = {}
+    for record in read_records(RESULTS / "choice"):
+        setting = record["parameters"]["factor"], record["parameters"]["temperature"]
+        clusters.setdefault(setting, []).append(record["metrics"]["acc"])
+    mean = {setting: math.fsum(some) / 3 for setting, some in clusters.items()}
+    chosen = mean[10, "0.2"]
+    assert abs(mean[10, "0.3"] - chosen) < 0.005
+    assert chosen - min(clusters[10, "0.1"]) == pytest.approx(0.08, abs=0.005)
+    assert chosen - max(clusters[10, "1.0"]) > 0.08
+    by_factor = [mean[factor, "0.2"] for factor in (1, 10, 100)]
+    assert max(by_factor) - min(by_factor) < 0.01
 
 
 def test_no_held_out_run_is_in_the_table_of_the_test_sets():
