@@ -133,6 +133,7 @@ def test_a_value_becomes_one_of_the_parameters_type(chapter, name, given, expect
         ("factor", "1e999", "a finite float; got str '1e999'"),
         ("factor", math.nan, "a finite float; got float nan"),
         ("factor", [0.1], "a finite float; got list"),
+        ("factor", 10**400, "a finite float; got int 1000"),
         ("name", 3, "of type str; got int 3"),
         ("fast", 1, "of type bool; got int 1"),
         ("fast", "yes", "of type bool; got str 'yes'"),
