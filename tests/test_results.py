@@ -18,6 +18,7 @@ from snnl_tutorial.experiment.sweeps import read_sweep
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
 RAW = Path(os.environ.get("SNNL_RAW_DATA", "not-given"))
+NOT_ON_A_GPU = ("raw", "supcon", "nca")
 TO_REACH = {"mnist": 0.962, "fashion-mnist": 0.856}
 both_tables = pytest.mark.parametrize("name", ["papers", "choice"])
 
@@ -94,6 +95,14 @@ def test_the_chapters_at_full_size_ran_on_a_gpu():
         assert record["status"] == "done"
         assert record["device"] == "NVIDIA H200"
         assert len(record["commit"]) == 40
+
+
+def test_the_runs_on_a_cpu_are_those_that_the_readme_names():
+    for record in read_records(RESULTS / "papers"):
+        chosen = record["parameters"]
+        few = chosen["labelled"] != "10000" or chosen["methods"] in NOT_ON_A_GPU
+        on_cpu = chosen["dataset"] == "emnist-47" and few
+        assert (record["device"] != "NVIDIA H200") == on_cpu
 
 
 def test_what_chapter_8_says_of_many_and_few_labels():

@@ -74,7 +74,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     temperature = objective.soft_nearest_neighbor.temperature
     settings = {
-        "data": [digest(tensor) for tensor in (inputs, targets, labels)],
+        "data": checkpoint and [digest(data) for data in (inputs, targets, labels)],
         "batch_size": batch_size,
         "seed": seed,
         "learning_rate": learning_rate,

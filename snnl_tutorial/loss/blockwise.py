@@ -79,12 +79,12 @@ def tiled_losses(
     rows = as_real_rows(embeddings)
     refs = None if ref_embeddings is None else as_real_rows(ref_embeddings)
     left, right, reach, given = inner_product_form(rows, refs, distance, temperature)
+    if distance == "sqeuclidean" and reach is not None:
+        check_reach(reach, temperature, rows.dtype)
     if given is None:
         rows, refs = left, right
     elif refs is None:
         refs = rows
-    if distance == "sqeuclidean" and reach is not None:
-        check_reach(reach, temperature, as_real_rows(embeddings[:0]).dtype)
     safe = is_safe(reach, temperature, left.dtype)
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None

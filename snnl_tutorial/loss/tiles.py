@@ -130,8 +130,8 @@ class Tiles(NamedTuple):
         if shifts is not None:
             pairs = self.masks(i, j, room)
             tile = self.logits(i, j)
-            tile -= pairs[0] * shifts[0, i, None]
-            tile -= pairs[1] * shifts[1, i, None]
+            tile.addcmul_(pairs[0], shifts[0, i, None], value=-1)
+            tile.addcmul_(pairs[1], shifts[1, i, None], value=-1)
             return pairs.mul_(tile.exp_())
         mine, theirs = self.left_class[i, None], self.right_class[j]
         own, other = pairs = room[:, : len(mine), : len(theirs)]

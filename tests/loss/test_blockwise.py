@@ -394,3 +394,17 @@ def test_the_module_hands_on_its_block_size():
     module = SoftNearestNeighborLoss(temperature=0.2, block_size=6)
     want = soft_nearest_neighbor_loss(rows, labels, temperature=0.2)
     assert module(rows, labels).item() == pytest.approx(want.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("transform", ["grad", "vmap", "jvp"])
+def test_the_transforms_of_torch_func_are_refused(transform):
+    def loss(rows):
+        return soft_nearest_neighbor_loss(rows, torch.arange(6) % 2)
+
+    rows = rows_of(0, 6, 3)
+    with pytest.raises(RuntimeError, match="setup_context|vmap"):
+        {
+            "grad": lambda: torch.func.grad(loss)(rows),
+            "vmap": lambda: torch.vmap(loss)(rows.expand(2, 6, 3)),
+            "jvp": lambda: torch.func.jvp(loss, (rows,), (rows,)),
+        }[transform]()
