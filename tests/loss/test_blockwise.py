@@ -396,6 +396,7 @@ def test_the_module_hands_on_its_block_size():
     assert module(rows, labels).item() == pytest.approx(want.item(), rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, in jvp
 @pytest.mark.parametrize("transform", ["grad", "vmap", "jvp"])
 def test_the_transforms_of_torch_func_are_refused(transform):
     def loss(rows):
