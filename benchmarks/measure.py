@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import platform
+import random
 import statistics
 import subprocess
 import sys
@@ -30,14 +31,17 @@ def medians(
 ) -> dict[str, float]:
     """Median seconds of each, taken in turns, so that all see the same machine.
 
-    One turn more warms up and does not count.
+    The order of a turn is drawn by chance: how fast new memory is had depends on what
+    the one before gave back. One turn more warms up and does not count.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    order, chance = list(contenders), random.Random(0)
     for turn in tqdm(range(repeats + 1), desc=label, leave=False, mininterval=1):
-        for name, run in contenders.items():
+        chance.shuffle(order)
+        for name in order:
             wait(device)
             start = time.perf_counter()
-            run()
+            contenders[name]()
             wait(device)
             if turn >= 1:
                 seconds[name].append(time.perf_counter() - start)

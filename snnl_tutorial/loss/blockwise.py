@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from snnl_tutorial.loss.distance import as_real_rows
+from snnl_tutorial.loss.few_classes import class_sums, forces_of_classes
 from snnl_tutorial.loss.inner_product import (
     Given,
     gradient_of_given,
@@ -26,7 +27,7 @@ from snnl_tutorial.loss.inner_product import (
 )
 from snnl_tutorial.loss.one_tile import OneTile, one_tile_gradients, one_tile_sums
 from snnl_tutorial.loss.precision import full_precision
-from snnl_tutorial.loss.tiles import Tiles, class_numbers, very_low
+from snnl_tutorial.loss.tiles import Tiles, class_numbers, one_hot_classes, very_low
 
 BLOCK = 512
 """Rows of a block: a tile of 512 x 512 floats is 1 MiB, what a core's cache holds."""
@@ -88,15 +89,17 @@ def tiled_losses(
     safe = is_safe(reach, temperature, left.dtype)
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None
-    needed = 2 * left.element_size() * len(left) * len(right) // (1 + mirrored)
-    keep = safe and block_size is None and needed <= KEPT_BYTES
+    sides = labels, ref_labels, ignore_index, left
+    several = max(len(left), len(right)) > block  # for one tile, masks are faster
+    hot = one_hot_classes(*sides) if safe and several else None
+    classes = (*hot, None, None) if hot else class_numbers(*sides)
+    tiles = Tiles(left, right, *classes, own_column, safe, mirrored, block)
+    keep = safe and block_size is None and tiles.bytes() <= KEPT_BYTES
     learned = None  # T, unless autograd knows it already
     if isinstance(temperature, Tensor) and given and temperature.requires_grad:
         learned = temperature.to(left, non_blocking=True)
     watched = rows.requires_grad or refs.requires_grad or learned is not None
     keep = keep and torch.is_grad_enabled() and watched
-    classes = class_numbers(labels, ref_labels, ignore_index, left)
-    tiles = Tiles(left, right, *classes, own_column, safe, mirrored, block)
     losses, anchors = TiledLosses.apply(rows, refs, learned, tiles, given, keep)
     return losses, anchors
 
@@ -172,9 +175,19 @@ def plain_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, Slopes, list[T
     The gradient of log(1 + O/S) in a partner's logit s is -(O/S) exp(s) / Z, in
     another's exp(s) / Z, where Z = S + O: nowhere are nearly equal numbers subtracted.
     """
-    sums = tiles.left.new_zeros(2, len(tiles.left))  # S and O
+    sums = class_sums if tiles.few_classes() else mask_sums
+    own, other, kept = sums(tiles, keep)
+    alone = own == 0
+    own.masked_fill_(alone, torch.inf)  # then the rest of such a row is 0
+    odds = other / own
+    return odds.log1p(), ~alone, Slopes(odds, (own + other).reciprocal()), kept
+
+
+def mask_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """S and O of each row, and the tiles of exponentials if they are to be kept."""
+    sums = tiles.left.new_zeros(2, len(tiles.left))
     kept: list[Tensor] = []
-    room = None if keep else tiles.scratch(2)
+    room = None if keep else tiles.scratch()
     for i, j in tiles.places():
         pairs = tiles.exponentials(i, j, room)  # (2, rows, columns)
         sums[:, i].add_(pairs.sum(dim=2))
@@ -182,18 +195,14 @@ def plain_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, Slopes, list[T
             sums[:, j].add_(pairs.sum(dim=1))
         if keep:
             kept.append(pairs)
-    own, other = sums
-    alone = own == 0
-    own.masked_fill_(alone, torch.inf)  # then the rest of such a row is 0
-    odds = other / own
-    return odds.log1p(), ~alone, Slopes(odds, (own + other).reciprocal()), kept
+    return sums[0], sums[1], kept
 
 
 def guarded_sums(tiles: Tiles) -> tuple[Tensor, Tensor, Slopes]:
     """The same in logarithms: exp is taken of differences to the largest logit."""
     lowest = very_low(tiles.left.dtype)
     largest = tiles.left.new_full((2, len(tiles.left)), lowest)
-    totals, scratch = torch.zeros_like(largest), tiles.scratch(2)
+    totals, scratch = torch.zeros_like(largest), tiles.scratch()
     for i, j in tiles.places():
         # very low where the mask was 0
         seen = tiles.masks(i, j, scratch).sub_(1).mul_(-lowest).add_(tiles.logits(i, j))
@@ -223,8 +232,9 @@ class TiledLosses(torch.autograd.Function):
         keep: bool,
     ) -> tuple[Tensor, Tensor]:
         needed: Sequence[Tensor | None]
+        ctx.whole = keep and tiles.is_one()
         with full_precision(rows):
-            if keep and tiles.is_one():
+            if ctx.whole:
                 losses, anchors, needed = one_tile_sums(tiles)
             elif tiles.safe:
                 losses, anchors, slopes, kept = plain_sums(tiles, keep)
@@ -232,7 +242,6 @@ class TiledLosses(torch.autograd.Function):
             else:
                 losses, anchors, needed = guarded_sums(tiles)
         factors = (None, None) if given is None else given.factors
-        ctx.whole = keep and tiles.is_one()
         ctx.layout, ctx.length = tiles[6:], given and given.length
         # Saved so, what is large is let go by backward, and not only with the loss.
         ctx.save_for_backward(*tiles[:6], *factors, temperature, *needed)
@@ -280,18 +289,23 @@ def gradients(
     left = torch.zeros_like(tiles.left)
     right = torch.zeros_like(tiles.right) if both else None
     slope = None if temperature is None else torch.zeros_like(temperature)
-    room, forces = None if kept else tiles.scratch(2), tiles.scratch(2)
+    room = None if kept else tiles.scratch()
+    forces = tiles.scratch()
+    if tiles.few_classes():
+        mine, theirs = forces_of_classes(tiles, push, pull)
     for number, (i, j) in enumerate(tiles.places()):
         pairs = kept[number] if kept else tiles.exponentials(i, j, room, slopes.shifts)
-        own, other = pairs
-        force, attraction = forces[:, : own.shape[0], : own.shape[1]]
-        if tiles.mirrored:  # the force of i on j and that of j on i
-            torch.add(push[i, None], push[j], out=force).mul_(other)
+        scratch = forces[:, : pairs.shape[-2], : pairs.shape[-1]]
+        if tiles.few_classes():
+            force = torch.mm(mine[i], theirs[j].T, out=scratch[0]).mul_(pairs)
+        elif tiles.mirrored:  # the force of i on j and that of j on i
+            force, attraction = scratch
+            torch.add(push[i, None], push[j], out=force).mul_(pairs[1])
             torch.add(pull[i, None], pull[j], out=attraction)
-            force.addcmul_(attraction, own, value=-1)
+            force.addcmul_(attraction, pairs[0], value=-1)
         else:
-            torch.mul(push[i, None], other, out=force)
-            force.addcmul_(pull[i, None], own, value=-1)
+            force = torch.mul(push[i, None], pairs[1], out=scratch[0])
+            force.addcmul_(pull[i, None], pairs[0], value=-1)
         left[i].addmm_(force, tiles.right[j])
         if tiles.mirrored and i != j:
             left[j].addmm_(force.T, tiles.right[i])

@@ -6,10 +6,34 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+MOST_CLASSES = 20
+"""With more, products with one-hot classes take longer than masks do."""
+
 
 def very_low(dtype: torch.dtype) -> float:
     """Stands for log 0: its exp is 0, and a few of them add up without overflow."""
     return torch.finfo(dtype).min / 8
+
+
+def one_hot_classes(
+    labels: Tensor, ref_labels: Tensor | None, ignore_index: int, like: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """1.0 at the class of each row and column, zeros at unlabeled ones.
+
+    Returns:
+        (N, C) and (M, C); `None` if there are more than 20 classes, or on a GPU, where
+        to count them would make the program wait.
+    """
+    if labels.device.type != "cpu":
+        return None
+    both = labels.long()
+    if ref_labels is not None:
+        both = torch.cat([both, ref_labels.long()])
+    values, numbers = both.unique(return_inverse=True)
+    if len(values) > MOST_CLASSES:
+        return None
+    hot = (values != ignore_index).to(like.dtype).diag().index_select(0, numbers)
+    return hot[: len(labels)], hot if ref_labels is None else hot[len(labels) :]
 
 
 def class_numbers(
@@ -52,8 +76,8 @@ class Tiles(NamedTuple):
     Attributes:
         left: (N, K).
         right: (M, K); the logits are left @ right.T.
-        left_class: (N,), a number for each class.
-        right_class: (M,).
+        left_class: (N, C), 1.0 at the class; (N,), a number each, if classes are many.
+        right_class: (M, C) or (M,).
         left_bias: (N,), very low where a row is unlabeled, or None.
         right_bias: (M,) or None.
         own_column: of the first row, which is not its own neighbor, or None.
@@ -74,9 +98,22 @@ class Tiles(NamedTuple):
     mirrored: bool
     block: int
 
+    def few_classes(self) -> bool:
+        """Whether the classes are one-hot."""
+        return self.left_class.dim() == 2
+
+    def depth(self) -> int:
+        """How many tiles hold the exponentials of one place."""
+        return 1 if self.few_classes() else 2
+
     def is_one(self) -> bool:
         """Whether all fits into one tile."""
         return max(len(self.left), len(self.right)) <= self.block
+
+    def bytes(self) -> int:
+        """Of the exponentials of all tiles."""
+        pairs = len(self.left) * len(self.right) // (1 + self.mirrored)
+        return self.left.element_size() * self.depth() * pairs
 
     def places(self) -> Iterator[tuple[slice, slice]]:
         """Rows and columns of each tile; none below the diagonal if mirrored."""
@@ -96,10 +133,10 @@ class Tiles(NamedTuple):
             tile.diagonal(own).fill_(very_low(tile.dtype))
         return tile
 
-    def scratch(self, tiles: int) -> Tensor:
-        """Room for so many tiles: new memory at every step would cost more."""
+    def scratch(self) -> Tensor:
+        """Room for the tiles of one place: new memory at each would cost more."""
         rows, columns = len(self.left), len(self.right)
-        shape = tiles, min(self.block, rows), min(self.block, columns)
+        shape = self.depth(), min(self.block, rows), min(self.block, columns)
         return self.left.new_empty(shape)
 
     def masks(self, i: slice, j: slice, scratch: Tensor) -> Tensor:
@@ -118,6 +155,8 @@ class Tiles(NamedTuple):
     ) -> Tensor:
         """Two tiles of exp(logit): that of partners, then that of others; else 0.
 
+        If there are few classes: one tile, of all.
+
         Args:
             i: the rows.
             j: the columns.
@@ -126,7 +165,10 @@ class Tiles(NamedTuple):
                 by before exp.
         """
         if room is None:
-            room = self.left.new_empty(2, i.stop - i.start, j.stop - j.start)
+            room = self.left.new_empty(self.depth(), i.stop - i.start, j.stop - j.start)
+        if self.few_classes():
+            room = room[0, : i.stop - i.start, : j.stop - j.start]
+            return self.logits(i, j, out=room).exp_()
         if shifts is not None:
             pairs = self.masks(i, j, room)
             tile = self.logits(i, j)

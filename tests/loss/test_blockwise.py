@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
-from snnl_tutorial.loss import blockwise
+from snnl_tutorial.loss import blockwise, tiles
 from snnl_tutorial.loss.blockwise import tiled_losses
 from snnl_tutorial.loss.distance import (
     NAMED_DISTANCES,
@@ -21,12 +21,13 @@ from snnl_tutorial.loss.inner_product import inner_product_form
 from snnl_tutorial.loss.masking import neighbor_masks
 from snnl_tutorial.loss.sampling import sampling_logits
 from snnl_tutorial.loss.soft_nearest_neighbor import anchor_losses, row_losses
-from snnl_tutorial.loss.tiles import class_numbers
+from snnl_tutorial.loss.tiles import class_numbers, one_hot_classes
 from tests import oracle
 from tests.loss.test_distance import rows_of
 from tests.loss.test_soft_nearest_neighbor import labels_of
 
 DISTANCES = sorted(NAMED_DISTANCES)
+MOST_CLASSES = [0, 20]  # all batches have many classes, or few
 TEMPERATURES = ["learned there", "learned here", "tensor here"]
 
 
@@ -46,8 +47,9 @@ def whole_matrix(rows, labels, temperature, distance, refs=None, ref_labels=None
     distance=st.sampled_from(DISTANCES),
     with_refs=st.booleans(),
     log_t=st.sampled_from([-3, -2, -1, 0, 1, 2, 3]),
+    most=st.sampled_from(MOST_CLASSES),
 )
-def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t):
+def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t, most):
     rows = rows_of(seed, n, 5, torch.float64).requires_grad_()
     labels = labels_of(seed, n, ignored=True)
     refs = rows_of(seed + 1, m, 5, torch.float64).requires_grad_()
@@ -56,9 +58,11 @@ def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t
     weights = rows_of(seed + 2, n, 1, torch.float64)[:, 0]
     inputs = [rows, temperature, refs] if with_refs else [rows, temperature]
     want, want_anchors = whole_matrix(rows, labels, temperature, distance, *both)
-    got, anchors = tiled_losses(
-        rows, labels, temperature, distance, *both, block_size=block
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "MOST_CLASSES", most)
+        got, anchors = tiled_losses(
+            rows, labels, temperature, distance, *both, block_size=block
+        )
     assert torch.equal(anchors, want_anchors)
     scale = max(1.0, 1 / temperature.item())
     assert torch.allclose(got, want, rtol=1e-9, atol=1e-12 * scale)
@@ -71,7 +75,11 @@ def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t
 @pytest.mark.parametrize("block", [None, 16, 50, 64, 100])
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("temperature", [0.01, 0.1, 1.0])
-def test_float32_close_to_the_whole_matrix(block, distance, temperature):
+@pytest.mark.parametrize("most", MOST_CLASSES)
+def test_float32_close_to_the_whole_matrix(
+    monkeypatch, block, distance, temperature, most
+):
+    monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     labels = labels_of(0, 100, classes=5)
     results = []
     for how in ("whole", "tiles"):
@@ -96,7 +104,9 @@ def test_float32_close_to_the_whole_matrix(block, distance, temperature):
 @pytest.mark.parametrize("block", [1, 7, 24])
 @pytest.mark.parametrize("temperature", [1e-3, 0.03, 1.0, 1e3])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_equal_to_the_loop(block, temperature, distance):
+@pytest.mark.parametrize("most", MOST_CLASSES)
+def test_equal_to_the_loop(monkeypatch, block, temperature, distance, most):
+    monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     rows, labels = rows_of(0, 24, 6, torch.float64), labels_of(0, 24)
     got, _ = tiled_losses(rows, labels, temperature, distance, block_size=block)
     want, _ = oracle.row_losses(rows, labels, temperature, distance)
@@ -105,7 +115,9 @@ def test_equal_to_the_loop(block, temperature, distance):
 
 @pytest.mark.parametrize("temperature", [0.01, 0.5])
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_gradcheck_across_tiles(temperature, distance):
+@pytest.mark.parametrize("most", MOST_CLASSES)
+def test_gradcheck_across_tiles(monkeypatch, temperature, distance, most):
+    monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     rows = rows_of(0, 7, 3, torch.float64).requires_grad_()
     temperature = torch.tensor(temperature, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([0, 0, 1, 1, 2, -100, 0])
@@ -138,7 +150,9 @@ def test_the_gradient_in_t_survives_rows_that_are_much_alike(
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1.0])  # with and without a maximum
-def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, temperature):
+@pytest.mark.parametrize("most", MOST_CLASSES)
+def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, temperature, most):
+    monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     monkeypatch.setattr(blockwise, "BLOCK", 16)
     labels = labels_of(0, 60)
     gradients = []
@@ -271,16 +285,41 @@ def test_rows_among_their_references_are_not_their_own_neighbors(
     assert torch.allclose(gradient, expected, rtol=1e-7, atol=1e-9 / temperature)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("scale", [1.0, 3e-3])  # far apart: a loss of 1e-6
+def test_few_classes_are_as_exact_as_many(monkeypatch, dtype, distance, scale):
+    """Where nearly all is partners, what is not must not be found by subtraction."""
+    labels = torch.arange(90) % 3
+    rows = torch.eye(3)[labels] + scale * rows_of(0, 90, 3)
+    oracle_rows = rows.double()
+    want, _ = oracle.row_losses(oracle_rows, labels, 0.15, distance)
+    want, wholes = torch.from_numpy(want), oracle_rows.requires_grad_()
+    true, _ = whole_matrix(wholes, labels, 0.15, distance)
+    (expected,) = torch.autograd.grad(true.sum(), wholes)
+    for most in MOST_CLASSES:
+        monkeypatch.setattr(tiles, "MOST_CLASSES", most)
+        ours = rows.to(dtype).requires_grad_()
+        got, _ = tiled_losses(ours, labels, 0.15, distance, block_size=32)
+        assert torch.allclose(got.double(), want, rtol=1e-5, atol=0)
+        (gradient,) = torch.autograd.grad(got.sum(), ours)
+        assert (gradient - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
 def test_labels_too_large_for_a_float_stay_apart():
     labels = torch.tensor([2**62, 2**62 + 1, 2**62, 2**62 + 1, -100])
-    numbers, same_numbers, biases, _ = class_numbers(labels, None, -100, torch.ones(1))
+    one = torch.ones(1)
+    numbers, same_numbers, biases, _ = class_numbers(labels, None, -100, one)
     assert numbers.tolist() == same_numbers.tolist() == [1, 3, 1, 3, 0]
     assert biases.exp().tolist() == [1, 1, 1, 1, 0]
     refs = torch.tensor([2**62 + 1, 5])
-    numbers, ref_numbers, _, biases = class_numbers(labels, refs, -100, torch.ones(1))
+    numbers, ref_numbers, _, biases = class_numbers(labels, refs, -100, one)
     equal = numbers[:, None] == ref_numbers
     assert equal.nonzero().tolist() == [[1, 0], [3, 0]]
     assert biases.exp().tolist() == [1, 1]
+    mine, theirs = one_hot_classes(labels, refs, -100, one)
+    assert (mine @ theirs.T).nonzero().tolist() == [[1, 0], [3, 0]]
+    assert mine.sum(dim=1).tolist() == [1, 1, 1, 1, 0]  # unlabeled: of no class
 
 
 @pytest.mark.parametrize("name", DISTANCES)
