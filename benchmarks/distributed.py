@@ -2,9 +2,10 @@
 
     torchrun --nproc-per-node=2 -m benchmarks.distributed
 
-On GPUs: as many processes as there are GPUs. The batch is the same however many
-processes share it, and so is the printed loss, to rounding: one process alone
-(`python -m benchmarks.distributed`) prints it, too.
+Each process takes a GPU of its own; where there are fewer GPUs than processes, all
+work on the CPU. The batch is the same however many processes share it, and so is the
+printed loss, to rounding: one process alone (`python -m benchmarks.distributed`)
+prints it, too.
 """
 
 import argparse
@@ -74,15 +75,21 @@ def train(
     return encoder
 
 
+def own_device() -> torch.device:
+    """A GPU of this process's own if each has one: NCCL shares none among two."""
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if torch.cuda.device_count() < together:
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    torch.cuda.set_device(device)
+    return device
+
+
 @contextmanager
 def processes() -> Iterator[tuple[int, int, torch.device]]:
     """Join the processes that torchrun started; yields rank, world size and device."""
-    started = "LOCAL_RANK" in os.environ
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if started and device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    if not started:
+    device = own_device()
+    if "LOCAL_RANK" not in os.environ:
         yield 0, 1, device
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -177,10 +177,10 @@ def plain_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, Slopes, list[T
     """
     sums = class_sums if tiles.few_classes() else mask_sums
     own, other, kept = sums(tiles, keep)
-    alone = own == 0
-    own.masked_fill_(alone, torch.inf)  # then the rest of such a row is 0
+    anchors = own != 0
+    own = own.where(anchors, torch.inf)  # then the rest of such a row is 0
     odds = other / own
-    return odds.log1p(), ~alone, Slopes(odds, (own + other).reciprocal()), kept
+    return odds.log1p(), anchors, Slopes(odds, (own + other).reciprocal()), kept
 
 
 def mask_sums(tiles: Tiles, keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -246,10 +246,13 @@ class TiledLosses(torch.autograd.Function):
         # Saved so, what is large is let go by backward, and not only with the loss.
         ctx.save_for_backward(*tiles[:6], *factors, temperature, *needed)
         ctx.mark_non_differentiable(anchors)
+        ctx.set_materialize_grads(False)  # or zeros are made for the anchors
         return losses, anchors
 
     @staticmethod
-    def backward(ctx: Any, weights: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, weights: Tensor | None, _: Any) -> tuple[Tensor | None, ...]:
+        if weights is None:  # nobody asks
+            return (None,) * 6
         if torch.is_grad_enabled():  # create_graph=True
             raise RuntimeError(
                 "the tiled loss has no second derivative; give it a callable distance, "

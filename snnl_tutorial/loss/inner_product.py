@@ -123,8 +123,12 @@ def gradient_of_given(
         length: c.
     """
     along = (gradient * side).sum(dim=1, keepdim=True)
-    along /= length**2
-    return gradient.addcmul_(along, side, value=-1).mul_(factor)
+    share = -1.0
+    if isinstance(length, Tensor):
+        along /= length**2
+    else:
+        share /= length**2
+    return gradient.addcmul_(along, side, value=share).mul_(factor)
 
 
 def is_known(temperature: Tensor) -> bool:

@@ -30,23 +30,26 @@ class OneTile(NamedTuple):
 
 def one_tile_sums(tiles: Tiles) -> tuple[Tensor, Tensor, OneTile]:
     """Losses, anchors and what backward needs; see `blockwise.plain_sums`."""
-    pairs = tiles.left @ tiles.right.T
-    if tiles.left_bias is not None and tiles.right_bias is not None:
-        pairs += tiles.left_bias[:, None]
-        pairs += tiles.right_bias
+    room = tiles.left.new_empty(2, len(tiles.left), len(tiles.right))
+    own, other = room
+    if tiles.left_bias is None or tiles.right_bias is None:
+        torch.mm(tiles.left, tiles.right.T, out=other)
+    else:
+        torch.addmm(tiles.right_bias, tiles.left, tiles.right.T, out=other)
+        other += tiles.left_bias[:, None]
     if tiles.own_column is not None:
-        pairs.diagonal(tiles.own_column).fill_(very_low(pairs.dtype))
-    pairs.exp_()
+        other.diagonal(tiles.own_column).fill_(very_low(other.dtype))
+    other.exp_()
     # A mask of floats: a product with booleans takes ten times as long.
     mine, theirs = tiles.left_class[:, None], tiles.right_class
-    own = torch.eq(mine, theirs, out=torch.empty_like(pairs)).mul_(pairs)
-    other = pairs.sub_(own)  # exact: x - x or x - 0
-    own_sum, other_sum = own.sum(dim=1), other.sum(dim=1)
-    alone = own_sum == 0
-    own_sum.masked_fill_(alone, torch.inf)  # then the rest of such a row is 0
+    torch.eq(mine, theirs, out=own).mul_(other)
+    other.sub_(own)  # exact: x - x or x - 0
+    own_sum, other_sum = room.sum(dim=2)
+    anchors = own_sum != 0
+    own_sum = own_sum.where(anchors, torch.inf)  # then the rest of such a row is 0
     odds = other_sum / own_sum
     push = (own_sum + other_sum).reciprocal_()
-    return odds.log1p(), ~alone, OneTile(own, other, odds, push)
+    return odds.log1p(), anchors, OneTile(own, other, odds, push)
 
 
 def one_tile_gradients(
@@ -61,9 +64,10 @@ def one_tile_gradients(
     pull = kept.odds * push
     if tiles.mirrored:  # the force of i on j and that of j on i
         force = (push[:, None] + push).mul_(kept.other)
-        force -= (pull[:, None] + pull).mul_(kept.own)
+        force.addcmul_(pull[:, None] + pull, kept.own, value=-1)
     else:
-        force = kept.other * push[:, None] - kept.own * pull[:, None]
+        force = kept.other * push[:, None]
+        force.addcmul_(pull[:, None], kept.own, value=-1)
     slope = None
     if temperature is not None:
         i, j = (slice(0, len(side)) for side in (tiles.left, tiles.right))

@@ -461,9 +461,25 @@ def test_a_failing_process_ends_all(how, message):
     assert not re.search(r"process \d ended with", done.stdout), done.stdout
 
 
+@pytest.mark.parametrize(
+    ("gpus", "together", "rank", "wanted"),
+    [(0, 1, 0, "cpu"), (1, 1, 0, "cuda:0"), (1, 2, 1, "cpu"), (2, 2, 1, "cuda:1")],
+)
+def test_a_process_takes_a_gpu_if_each_has_its_own(
+    monkeypatch, gpus, together, rank, wanted
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setenv("LOCAL_RANK", str(rank))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(together))
+    assert str(benchmarks.distributed.own_device()) == wanted
+
+
 def test_the_benchmark_prints_the_same_from_one_process_and_from_two(
     monkeypatch, capsys
 ):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     # Batches of 100, 100, 100 and 1 row: in the last, one process has none.
     options = ["--images", "301", "--batch-size", "100", "--epochs", "2"]
     done = torchrun(2, "benchmarks.distributed", *options)
