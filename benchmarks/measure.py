@@ -127,21 +127,25 @@ def in_own_process(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     return result
 
 
+def git(*words: str) -> str:
+    """What git prints; nothing outside a repository."""
+    command = ["git", *words]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+
+
 def surroundings(device: str) -> dict[str, str | int]:
     """What the figures depend on, beside the code."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
+    here = [".", ":!data/results"]  # a table stored before does not change the code
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *here)
     return {
         "device": device_name(device),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "commit": commit,
+        "commit": git("describe", "--always") + "-dirty" * bool(changed),
     }
 
 

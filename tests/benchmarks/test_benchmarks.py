@@ -11,7 +11,7 @@ import torch
 from benchmarks import measure
 from benchmarks.scaling import exponent
 
-ON_A_GPU = ["loss-cuda", "memory-cuda", "layers-cuda"]
+ON_A_GPU = ["loss-cuda", "memory-cuda", "scaling-cuda", "layers-cuda"]
 RESULTS = Path(__file__).parents[2] / "data" / "results"
 linux = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="peak memory needs Linux's /proc"
@@ -112,7 +112,7 @@ def test_the_stored_memory_is_what_the_readme_says():
 def test_the_stored_step_with_four_layers_costs_little():
     steps = {row["step"]: float(row["over_without"]) for row in table("layers")}
     assert steps["without"] == 1
-    assert steps["ours"] < 1.25 < steps["published"]
+    assert 1.15 < steps["ours"] < 1.25 < steps["published"]
 
 
 def test_the_stored_ratios_are_what_the_readme_says():
@@ -136,16 +136,19 @@ def test_the_stored_ratios_of_a_gpu_are_what_readme_and_page_say():
         n, d = int(row["N"]), int(row["D"])
         if n <= 2048:
             assert float(row["published/ours"]) > 1 - 1 / 6
-            assert 1.35 < float(row["ours_ms"]) < 1.75
+            assert 1.5 < float(row["ours_ms"]) < 2.5
         elif d >= 500 and row["published/ours"]:
             assert float(row["published/ours"]) > 1
     _, _, found = table("memory-cuda")
     assert round(float(found["seconds"])) == 4
-    assert found["device"] == "NVIDIA H200"
+    assert found["device"].startswith("NVIDIA H100")
+    steps = {row["step"]: float(row["over_without"]) for row in table("layers-cuda")}
+    assert round(steps["ours"]) == round(steps["published"]) == 3
 
 
-def test_the_stored_exponents_are_near_one_and_two():
-    rows = table("scaling")
+@pytest.mark.parametrize("name", ["scaling", "scaling-cuda"])
+def test_the_stored_exponents_are_near_one_and_two(name):
+    rows = table(name)
     sizes = [int(row["N"]) for row in rows]
     memory = exponent(sizes, [float(row["peak_bytes"]) for row in rows])
     time = exponent(sizes, [float(row["seconds"]) for row in rows])
