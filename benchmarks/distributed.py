@@ -2,10 +2,10 @@
 
     torchrun --nproc-per-node=2 -m benchmarks.distributed
 
-Each process takes a GPU of its own; where there are fewer GPUs than processes, all
-work on the CPU. The batch is the same however many processes share it, and so is the
-printed loss, to rounding: one process alone (`python -m benchmarks.distributed`)
-prints it, too.
+Each process takes a GPU of its own; where a machine has fewer GPUs than processes, they
+work on the CPU. (Several machines have to be alike.) The batch is the same however many
+processes share it, and so is the printed loss, to rounding: one process alone
+(`python -m benchmarks.distributed`) prints it, too.
 """
 
 import argparse

@@ -90,11 +90,11 @@ def tiled_losses(
     block = block_size or (BLOCK if left.device.type == "cpu" else GPU_BLOCK)
     mirrored = safe and ref_embeddings is None
     sides = labels, ref_labels, ignore_index, left
-    several = max(len(left), len(right)) > block  # for one tile, masks are faster
+    several = max(len(left), len(right)) > block  # if it is one, masks are faster
     hot = one_hot_classes(*sides) if safe and several else None
     classes = (*hot, None, None) if hot else class_numbers(*sides)
     tiles = Tiles(left, right, *classes, own_column, safe, mirrored, block)
-    keep = safe and block_size is None and tiles.bytes() <= KEPT_BYTES
+    keep = safe and block_size is None and tiles.size_in_bytes() <= KEPT_BYTES
     learned = None  # T, unless autograd knows it already
     if isinstance(temperature, Tensor) and given and temperature.requires_grad:
         learned = temperature.to(left, non_blocking=True)
@@ -295,12 +295,12 @@ def gradients(
     room = None if kept else tiles.scratch()
     forces = tiles.scratch()
     if tiles.few_classes():
-        mine, theirs = forces_of_classes(tiles, push, pull)
+        row_side, column_side = forces_of_classes(tiles, push, pull)
     for number, (i, j) in enumerate(tiles.places()):
         pairs = kept[number] if kept else tiles.exponentials(i, j, room, slopes.shifts)
         scratch = forces[:, : pairs.shape[-2], : pairs.shape[-1]]
         if tiles.few_classes():
-            force = torch.mm(mine[i], theirs[j].T, out=scratch[0]).mul_(pairs)
+            force = torch.mm(row_side[i], column_side[j].T, out=scratch[0]).mul_(pairs)
         elif tiles.mirrored:  # the force of i on j and that of j on i
             force, attraction = scratch
             torch.add(push[i, None], push[j], out=force).mul_(pairs[1])

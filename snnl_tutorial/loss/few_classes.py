@@ -1,7 +1,7 @@
 """A batch of few classes: sums and forces of a tile are products with one-hot classes.
 
 With Y the one-hot classes and E the exponentials of a tile, E Y is each row's sum over
-each class. Masks would take two tiles more, and twice as many passes over them.
+each class. There is no mask, and one tile is kept for backward instead of two.
 """
 
 import torch
@@ -39,7 +39,7 @@ def forces_of_classes(
         (N, C) and (M, C), or twice as many columns.
     """
     mine, theirs = tiles.left_class, tiles.right_class
-    left = push[:, None] * (1 - mine) - pull[:, None] * mine  # W, exact
+    w = push[:, None] * (1 - mine) - pull[:, None] * mine  # exact: x - 0 or 0 - x
     if not tiles.mirrored:
-        return left, theirs
-    return torch.cat([left, mine], dim=1), torch.cat([theirs, left], dim=1)
+        return w, theirs
+    return torch.cat([w, mine], dim=1), torch.cat([theirs, w], dim=1)

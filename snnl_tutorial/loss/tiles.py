@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 MOST_CLASSES = 20
-"""With more, products with one-hot classes take longer than masks do."""
+"""With more, products with one-hot classes took longer than masks (two CPU cores)."""
 
 
 def very_low(dtype: torch.dtype) -> float:
@@ -30,9 +30,10 @@ def one_hot_classes(
     if ref_labels is not None:
         both = torch.cat([both, ref_labels.long()])
     values, numbers = both.unique(return_inverse=True)
-    if len(values) > MOST_CLASSES:
+    labeled = values != ignore_index
+    if labeled.sum() > MOST_CLASSES:
         return None
-    hot = (values != ignore_index).to(like.dtype).diag().index_select(0, numbers)
+    hot = labeled.to(like.dtype).diag().index_select(0, numbers)
     return hot[: len(labels)], hot if ref_labels is None else hot[len(labels) :]
 
 
@@ -78,7 +79,8 @@ class Tiles(NamedTuple):
         right: (M, K); the logits are left @ right.T.
         left_class: (N, C), 1.0 at the class; (N,), a number each, if classes are many.
         right_class: (M, C) or (M,).
-        left_bias: (N,), very low where a row is unlabeled, or None.
+        left_bias: (N,), very low where a row is unlabeled; None if none is, or if the
+            classes are one-hot (an unlabeled row is zeros there).
         right_bias: (M,) or None.
         own_column: of the first row, which is not its own neighbor, or None.
         safe: exp of a logit neither over- nor underflows.
@@ -110,9 +112,10 @@ class Tiles(NamedTuple):
         """Whether all fits into one tile."""
         return max(len(self.left), len(self.right)) <= self.block
 
-    def bytes(self) -> int:
+    def size_in_bytes(self) -> int:
         """Of the exponentials of all tiles."""
-        pairs = len(self.left) * len(self.right) // (1 + self.mirrored)
+        places = self.places()
+        pairs = sum((i.stop - i.start) * (j.stop - j.start) for i, j in places)
         return self.left.element_size() * self.depth() * pairs
 
     def places(self) -> Iterator[tuple[slice, slice]]:
@@ -123,7 +126,7 @@ class Tiles(NamedTuple):
                     yield i, j
 
     def logits(self, i: slice, j: slice, out: Tensor | None = None) -> Tensor:
-        """One tile; very low for a row with itself and at unlabeled rows."""
+        """One tile; very low for a row with itself, and where a bias is."""
         tile = torch.mm(self.left[i], self.right[j].T, out=out)
         if self.left_bias is not None and self.right_bias is not None:
             tile += self.left_bias[i, None]
@@ -140,7 +143,7 @@ class Tiles(NamedTuple):
         return self.left.new_empty(shape)
 
     def masks(self, i: slice, j: slice, scratch: Tensor) -> Tensor:
-        """Writes 1.0 for partners, then 1.0 for others, into the first two tiles.
+        """Writes 1.0 for partners, then 1.0 for others, into two tiles.
 
         Floats: a product with them takes a tenth of a product with booleans.
         """

@@ -80,6 +80,21 @@ def test_a_benchmark_that_fails_elsewhere_ends_with_one_line(capfd):
     assert "invalid int value" in capfd.readouterr().err
 
 
+def test_a_table_stored_before_does_not_make_the_code_dirty(monkeypatch, tmp_path):
+    monkeypatch.setattr(measure, "ROOT", tmp_path)
+    (tmp_path / "data" / "results").mkdir(parents=True)
+    table, code = tmp_path / "data" / "results" / "loss.csv", tmp_path / "code.py"
+    for file in (table, code):
+        file.write_text("1")
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "one"]):
+        measure.git(*words)
+    table.write_text("2")
+    assert "dirty" not in measure.surroundings("cpu")["commit"]
+    code.write_text("2")
+    assert measure.surroundings("cpu")["commit"].endswith("-dirty")
+
+
 @pytest.mark.parametrize("name", ["loss", "memory", "scaling", "layers", *ON_A_GPU])
 def test_stored_tables_name_their_surroundings(name):
     for row in table(name):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
-from snnl_tutorial.loss import blockwise, tiles
+from snnl_tutorial.loss import blockwise, few_classes, tiles
 from snnl_tutorial.loss.blockwise import tiled_losses
 from snnl_tutorial.loss.distance import (
     NAMED_DISTANCES,
@@ -27,7 +27,7 @@ from tests.loss.test_distance import rows_of
 from tests.loss.test_soft_nearest_neighbor import labels_of
 
 DISTANCES = sorted(NAMED_DISTANCES)
-MOST_CLASSES = [0, 20]  # all batches have many classes, or few
+LIMITS = [0, tiles.MOST_CLASSES]  # every batch has many classes, or few
 TEMPERATURES = ["learned there", "learned here", "tensor here"]
 
 
@@ -41,13 +41,13 @@ def whole_matrix(rows, labels, temperature, distance, refs=None, ref_labels=None
 @settings(max_examples=120)
 @given(
     seed=st.integers(0, 10_000),
-    n=st.integers(1, 23),
+    n=st.integers(0, 23),
     m=st.integers(0, 17),
     block=st.one_of(st.none(), st.integers(1, 25)),
     distance=st.sampled_from(DISTANCES),
     with_refs=st.booleans(),
     log_t=st.sampled_from([-3, -2, -1, 0, 1, 2, 3]),
-    most=st.sampled_from(MOST_CLASSES),
+    most=st.sampled_from(LIMITS),
 )
 def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t, most):
     rows = rows_of(seed, n, 5, torch.float64).requires_grad_()
@@ -75,7 +75,7 @@ def test_equal_to_the_whole_matrix(seed, n, m, block, distance, with_refs, log_t
 @pytest.mark.parametrize("block", [None, 16, 50, 64, 100])
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("temperature", [0.01, 0.1, 1.0])
-@pytest.mark.parametrize("most", MOST_CLASSES)
+@pytest.mark.parametrize("most", LIMITS)
 def test_float32_close_to_the_whole_matrix(
     monkeypatch, block, distance, temperature, most
 ):
@@ -104,7 +104,7 @@ def test_float32_close_to_the_whole_matrix(
 @pytest.mark.parametrize("block", [1, 7, 24])
 @pytest.mark.parametrize("temperature", [1e-3, 0.03, 1.0, 1e3])
 @pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("most", MOST_CLASSES)
+@pytest.mark.parametrize("most", LIMITS)
 def test_equal_to_the_loop(monkeypatch, block, temperature, distance, most):
     monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     rows, labels = rows_of(0, 24, 6, torch.float64), labels_of(0, 24)
@@ -115,7 +115,7 @@ def test_equal_to_the_loop(monkeypatch, block, temperature, distance, most):
 
 @pytest.mark.parametrize("temperature", [0.01, 0.5])
 @pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("most", MOST_CLASSES)
+@pytest.mark.parametrize("most", LIMITS)
 def test_gradcheck_across_tiles(monkeypatch, temperature, distance, most):
     monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     rows = rows_of(0, 7, 3, torch.float64).requires_grad_()
@@ -149,9 +149,8 @@ def test_the_gradient_in_t_survives_rows_that_are_much_alike(
     assert ours == pytest.approx(true, rel=0.1)
 
 
-@pytest.mark.parametrize("temperature", [1e-3, 1.0])  # with and without a maximum
-@pytest.mark.parametrize("most", MOST_CLASSES)
-def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, temperature, most):
+@pytest.mark.parametrize("most", LIMITS)
+def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, most):
     monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     monkeypatch.setattr(blockwise, "BLOCK", 16)
     labels = labels_of(0, 60)
@@ -159,7 +158,7 @@ def test_tiles_kept_or_computed_anew_are_the_same(monkeypatch, temperature, most
     for limit in (0, 2**28):
         monkeypatch.setattr(blockwise, "KEPT_BYTES", limit)
         rows = rows_of(0, 60, 5).requires_grad_()
-        loss = soft_nearest_neighbor_loss(rows, labels, temperature=temperature)
+        loss = soft_nearest_neighbor_loss(rows, labels, temperature=0.1)
         gradients.append(torch.autograd.grad(loss, rows)[0])
     assert torch.equal(*gradients)
 
@@ -186,8 +185,9 @@ def test_what_was_kept_for_backward_is_let_go_by_it():
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("what", ["rows", "temperature"])
 @pytest.mark.parametrize("cold", [False, True])
+@pytest.mark.parametrize("block", [None, 7])
 def test_where_nobody_looks_at_values_nan_comes_out_as_nan(
-    monkeypatch, distance, what, cold
+    monkeypatch, distance, what, cold, block
 ):
     """As on a GPU, whose values cannot be looked at without waiting for it."""
     for place in (
@@ -203,7 +203,7 @@ def test_where_nobody_looks_at_values_nan_comes_out_as_nan(
     if what == "rows":
         rows[3, 2] = torch.nan
     loss = soft_nearest_neighbor_loss(
-        rows, labels, temperature=temperature, distance=distance
+        *(rows, labels), temperature=temperature, distance=distance, block_size=block
     )
     assert loss.isnan()
 
@@ -261,9 +261,11 @@ def test_a_learned_temperature_gets_its_gradient_across_tiles():
 @pytest.mark.parametrize("distance", [*DISTANCES, torch.cdist])
 @pytest.mark.parametrize("temperature", [0.01, 1.0])
 @pytest.mark.parametrize("block", [None, 4, 7])
+@pytest.mark.parametrize("most", LIMITS)
 def test_rows_among_their_references_are_not_their_own_neighbors(
-    distance, temperature, block
+    monkeypatch, distance, temperature, block, most
 ):
+    monkeypatch.setattr(tiles, "MOST_CLASSES", most)
     rows = rows_of(0, 20, 3, torch.float64).requires_grad_()
     labels = labels_of(0, 20, ignored=True)
     block = None if callable(distance) else block
@@ -285,25 +287,107 @@ def test_rows_among_their_references_are_not_their_own_neighbors(
     assert torch.allclose(gradient, expected, rtol=1e-7, atol=1e-9 / temperature)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("distance", DISTANCES)
-@pytest.mark.parametrize("scale", [1.0, 3e-3])  # far apart: a loss of 1e-6
-def test_few_classes_are_as_exact_as_many(monkeypatch, dtype, distance, scale):
-    """Where nearly all is partners, what is not must not be found by subtraction."""
+@pytest.mark.parametrize(
+    ("distance", "dtype", "temperature"),
+    [
+        ("cosine", torch.float32, 0.05),
+        ("cosine", torch.float64, 0.02),
+        ("sqeuclidean", torch.float64, 0.05),
+    ],
+)
+def test_few_classes_are_as_exact_as_many(monkeypatch, distance, dtype, temperature):
+    """O is 1e-8 of S, or 1e-17: what is left of S + O - S would be noise."""
     labels = torch.arange(90) % 3
-    rows = torch.eye(3)[labels] + scale * rows_of(0, 90, 3)
-    oracle_rows = rows.double()
-    want, _ = oracle.row_losses(oracle_rows, labels, 0.15, distance)
-    want, wholes = torch.from_numpy(want), oracle_rows.requires_grad_()
-    true, _ = whole_matrix(wholes, labels, 0.15, distance)
-    (expected,) = torch.autograd.grad(true.sum(), wholes)
-    for most in MOST_CLASSES:
+    rows = (torch.eye(3)[labels] + 3e-3 * rows_of(0, 90, 3)).to(dtype)
+    want, _ = oracle.row_losses(rows.double(), labels, temperature, distance)
+    assert 0 < want.max() < 1e-7
+    wide = rows.double().requires_grad_()
+    true, _ = whole_matrix(wide, labels, temperature, distance)
+    (expected,) = torch.autograd.grad(true.sum(), wide)
+    for most in LIMITS:
         monkeypatch.setattr(tiles, "MOST_CLASSES", most)
-        ours = rows.to(dtype).requires_grad_()
-        got, _ = tiled_losses(ours, labels, 0.15, distance, block_size=32)
-        assert torch.allclose(got.double(), want, rtol=1e-5, atol=0)
+        ours = rows.clone().requires_grad_()
+        got, _ = tiled_losses(ours, labels, temperature, distance, block_size=32)
+        assert torch.allclose(got.double(), torch.from_numpy(want), rtol=2e-5, atol=0)
         (gradient,) = torch.autograd.grad(got.sum(), ours)
         assert (gradient - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_few_classes_take_products_and_many_take_masks(monkeypatch):
+    calls = []
+
+    def seen(all_tiles, keep):
+        calls.append(len(all_tiles.left))
+        return few_classes.class_sums(all_tiles, keep)
+
+    monkeypatch.setattr(blockwise, "class_sums", seen)
+
+    def are_products(classes=20, temperature=0.1, block=16):
+        calls.clear()
+        labels = torch.arange(80) % (classes + 1)
+        labels[labels == classes] = -100  # unlabeled rows are no class
+        tiled_losses(
+            *(rows_of(0, 80, 5), labels, temperature, "cosine"), block_size=block
+        )
+        return calls == [80]
+
+    assert are_products()
+    assert not are_products(classes=21)
+    assert not are_products(temperature=1e-3)  # sums need a maximum
+    assert not are_products(block=None)  # one tile
+
+
+def test_two_large_classes_are_summed_to_float32s_precision():
+    rows, labels = rows_of(0, 1200, 8), torch.arange(1200) % 2
+    losses = []
+    for dtype in (torch.float32, torch.float64):
+        losses.append(
+            soft_nearest_neighbor_loss(rows.to(dtype), labels, temperature=0.1).item()
+        )
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("most", LIMITS)
+@pytest.mark.parametrize("rows", [10, 37])
+def test_the_limit_counts_what_is_kept(monkeypatch, most, rows):
+    monkeypatch.setattr(blockwise, "BLOCK", 16)
+    monkeypatch.setattr(tiles, "MOST_CLASSES", most)
+    sizes = []
+
+    def seen(all_tiles):
+        sizes.append(size_in_bytes(all_tiles))
+        return sizes[-1]
+
+    size_in_bytes = tiles.Tiles.size_in_bytes
+    monkeypatch.setattr(tiles.Tiles, "size_in_bytes", seen)
+    saved = []
+
+    def pack(tensor):
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        embeddings = rows_of(0, rows, 3).requires_grad_()
+        soft_nearest_neighbor_loss(embeddings, labels_of(0, rows))
+    # Nothing else that is saved has as many columns as a tile.
+    kept = [tensor for tensor in saved if tensor.dim() > 1 and tensor.shape[-1] > 4]
+    assert [sum(tensor.nbytes for tensor in kept)] == sizes
+
+
+def test_a_gradient_that_nobody_gives_is_none():
+    class Stop(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, losses):
+            return losses.clone()
+
+        @staticmethod
+        def backward(ctx, weights):
+            return None
+
+    rows = rows_of(0, 12, 3).requires_grad_()
+    losses, _ = tiled_losses(rows, labels_of(0, 12), 0.1, "cosine")
+    Stop.apply(losses).sum().backward()
+    assert rows.grad is None
 
 
 def test_labels_too_large_for_a_float_stay_apart():
