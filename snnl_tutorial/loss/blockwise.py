@@ -289,8 +289,9 @@ def gradients(
     """Of the weighted sum of the losses: in left; in right and in T if wanted."""
     push = weights * slopes.push
     pull = slopes.odds * push
-    left = torch.zeros_like(tiles.left)
-    right = torch.zeros_like(tiles.right) if both else None
+    # The first tile of a block of rows writes (beta=0), the others add.
+    new = torch.empty_like if len(tiles.left) and len(tiles.right) else torch.zeros_like
+    left, right = new(tiles.left), new(tiles.right) if both else None
     slope = None if temperature is None else torch.zeros_like(temperature)
     room = None if kept else tiles.scratch()
     forces = tiles.scratch()
@@ -309,11 +310,11 @@ def gradients(
         else:
             force = torch.mul(push[i, None], pairs[1], out=scratch[0])
             force.addcmul_(pull[i, None], pairs[0], value=-1)
-        left[i].addmm_(force, tiles.right[j])
+        left[i].addmm_(force, tiles.right[j], beta=int(j.start > 0))
         if tiles.mirrored and i != j:
-            left[j].addmm_(force.T, tiles.right[i])
+            left[j].addmm_(force.T, tiles.right[i], beta=int(i.start > 0))
         if right is not None:
-            right[j].addmm_(force.T, tiles.left[i])
+            right[j].addmm_(force.T, tiles.left[i], beta=int(i.start > 0))
         if temperature is not None and slope is not None:
             slope += tiles.slope_in_temperature(i, j, force, temperature)
     return left, right, slope

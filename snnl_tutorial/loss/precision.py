@@ -1,15 +1,14 @@
 """Products that keep their precision, whatever the program around them has set."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 
-@contextmanager
-def full_precision(like: Tensor) -> Iterator[None]:
+def full_precision(like: Tensor) -> AbstractContextManager[None]:
     """A block in which no matrix product rounds its factors.
 
     Autocast would round them to half precision, and TF32, which
@@ -29,6 +28,14 @@ def full_precision(like: Tensor) -> Iterator[None]:
     available = torch.amp.is_autocast_available(device)
     autocast = available and torch.is_autocast_enabled(device)
     before = float32_products(device)
+    if not autocast and before in EXACT:
+        return nullcontext()  # nothing to change, which is nearly always so
+    return changed_precision(device, autocast, before)
+
+
+@contextmanager
+def changed_precision(device: str, autocast: bool, before: str) -> Iterator[None]:
+    """See `full_precision`."""
     inherited = before == getattr(torch.backends, "fp32_precision", None)
     if before not in EXACT:
         set_float32_products(device, EXACT[0])

@@ -1,6 +1,5 @@
 """One tile of logits, and who is whose partner in it."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -114,16 +113,14 @@ class Tiles(NamedTuple):
 
     def size_in_bytes(self) -> int:
         """Of the exponentials of all tiles."""
-        places = self.places()
-        pairs = sum((i.stop - i.start) * (j.stop - j.start) for i, j in places)
+        pairs = sum((i.stop - i.start) * (j.stop - j.start) for i, j in self.places())
         return self.left.element_size() * self.depth() * pairs
 
-    def places(self) -> Iterator[tuple[slice, slice]]:
+    def places(self) -> list[tuple[slice, slice]]:
         """Rows and columns of each tile; none below the diagonal if mirrored."""
-        for i in blocks(len(self.left), self.block):
-            for j in blocks(len(self.right), self.block):
-                if not (self.mirrored and j.start < i.start):
-                    yield i, j
+        rows, columns = (blocks(len(x), self.block) for x in (self.left, self.right))
+        pairs = ((i, j) for i in rows for j in columns)
+        return [(i, j) for i, j in pairs if not self.mirrored or i.start <= j.start]
 
     def logits(self, i: slice, j: slice, out: Tensor | None = None) -> Tensor:
         """One tile; very low for a row with itself, and where a bias is."""
