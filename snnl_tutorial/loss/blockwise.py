@@ -9,6 +9,9 @@ another, and is used while it still lies in the processor's cache. Three ideas:
   needs two numbers a row and can compute each tile anew (Rabe and Staats, 2021).
 - Without references the distances are symmetric: a tile above the diagonal serves
   its rows and, transposed, its columns.
+
+Two cases have a shorter way: a batch that fits into one tile (`one_tile`), and one of
+few classes (`few_classes`).
 """
 
 import warnings
