@@ -1,6 +1,7 @@
 """Tiny notebooks to run instead of chapters, and `snnl` in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,4 +47,7 @@ def snnl(*arguments, **variables):
         capture_output=True,
         text=True,
         check=False,
+        timeout=600,
+        # A test run in a shell's background ignores Ctrl-C, and would hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
