@@ -1,5 +1,6 @@
 """One tile of logits, and who is whose partner in it."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,13 @@ def very_low(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).min / 8
 
 
+def all_labels(labels: Tensor, ref_labels: Tensor | None) -> Tensor:
+    """(N,), or (N + M,) with references: int64."""
+    if ref_labels is None:
+        return labels.long()
+    return torch.cat([labels.long(), ref_labels.long()])
+
+
 def one_hot_classes(
     labels: Tensor, ref_labels: Tensor | None, ignore_index: int, like: Tensor
 ) -> tuple[Tensor, Tensor] | None:
@@ -25,9 +33,7 @@ def one_hot_classes(
     """
     if labels.device.type != "cpu":
         return None
-    both = labels.long()
-    if ref_labels is not None:
-        both = torch.cat([both, ref_labels.long()])
+    both = all_labels(labels, ref_labels)
     values, numbers = both.unique(return_inverse=True)
     labeled = values != ignore_index
     if labeled.sum() > MOST_CLASSES:
@@ -49,9 +55,7 @@ def class_numbers(
         or None if none is. (On a GPU, to look would make the program wait: there, the
         biases always are.)
     """
-    both = labels.long()
-    if ref_labels is not None:
-        both = torch.cat([both, ref_labels.long()])
+    both = all_labels(labels, ref_labels)
     numbers, biases, any_unlabeled = both, None, True
     if both.device.type == "cpu":
         low, high = (int(bound) for bound in both.aminmax()) if len(both) else (0, 0)
@@ -116,11 +120,13 @@ class Tiles(NamedTuple):
         pairs = sum((i.stop - i.start) * (j.stop - j.start) for i, j in self.places())
         return self.left.element_size() * self.depth() * pairs
 
-    def places(self) -> list[tuple[slice, slice]]:
+    def places(self) -> Iterator[tuple[slice, slice]]:
         """Rows and columns of each tile; none below the diagonal if mirrored."""
         rows, columns = (blocks(len(x), self.block) for x in (self.left, self.right))
-        pairs = ((i, j) for i in rows for j in columns)
-        return [(i, j) for i, j in pairs if not self.mirrored or i.start <= j.start]
+        for i in rows:
+            for j in columns:
+                if not self.mirrored or i.start <= j.start:
+                    yield i, j
 
     def logits(self, i: slice, j: slice, out: Tensor | None = None) -> Tensor:
         """One tile; very low for a row with itself, and where a bias is."""

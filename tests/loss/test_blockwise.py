@@ -1,6 +1,7 @@
 """Tiles against the whole matrix and against the float64 loop, for every tile size."""
 
 import math
+import tracemalloc
 
 import pytest
 import torch
@@ -372,6 +373,16 @@ def test_the_limit_counts_what_is_kept(monkeypatch, most, rows):
     # Nothing else that is saved has as many columns as a tile.
     kept = [tensor for tensor in saved if tensor.dim() > 1 and tensor.shape[-1] > 4]
     assert [sum(tensor.nbytes for tensor in kept)] == sizes
+
+
+def test_no_list_of_tiles_is_ever_held():
+    rows = torch.ones(500, 1)
+    every = tiles.Tiles(rows, rows, rows, rows, None, None, 0, True, True, block=1)
+    tracemalloc.start()
+    assert sum(1 for _ in every.places()) == 500 * 501 / 2
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20  # a list would hold 8 MiB
 
 
 def test_a_gradient_that_nobody_gives_is_none():
