@@ -51,7 +51,7 @@ lint: .venv/installed  ## ruff and mypy
 serve: book  ## serve the rendered book on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
-refresh: .venv/installed  ## re-execute the chapters and store clean outputs (CHAPTERS="book/01*.ipynb" for some)
+refresh: .venv/installed  ## re-execute the chapters and store clean outputs (CHAPTERS="book/chapters/01*.ipynb" for some)
 	$(BIN)/python tools/refresh.py $(CHAPTERS)
 
 benchmarks: .venv/installed  ## measure again, on an idle machine (half an hour); MNIST=folder of the raw files

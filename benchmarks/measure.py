@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from snnl_tutorial.experiment.surroundings import device_name
+from snnl_tutorial.runs.environment import device_name
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"

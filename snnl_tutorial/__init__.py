@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from snnl_tutorial.experiment.datasets import load_dataset
-    from snnl_tutorial.experiment.estimator import SoftNearestNeighborEncoder
-    from snnl_tutorial.experiment.models import Autoencoder
+    from snnl_tutorial.datasets.load import load_dataset
+    from snnl_tutorial.learning.estimator import SoftNearestNeighborEncoder
+    from snnl_tutorial.learning.models import Autoencoder
     from snnl_tutorial.loss.entanglement import entanglement
     from snnl_tutorial.loss.layers import (
         LayerwiseSoftNearestNeighborLoss,
@@ -28,14 +28,14 @@ if TYPE_CHECKING:  # what editors and type checkers see
 
 HOMES = {
     "AnnealedTemperature": "loss.temperature",
-    "Autoencoder": "experiment.models",
+    "Autoencoder": "learning.models",
     "ConstantTemperature": "loss.temperature",
     "LayerwiseSoftNearestNeighborLoss": "loss.layers",
     "LearnedTemperature": "loss.temperature",
-    "SoftNearestNeighborEncoder": "experiment.estimator",
+    "SoftNearestNeighborEncoder": "learning.estimator",
     "SoftNearestNeighborLoss": "loss.soft_nearest_neighbor",
     "entanglement": "loss.entanglement",
-    "load_dataset": "experiment.datasets",
+    "load_dataset": "datasets.load",
     "record_activations": "loss.layers",
     "soft_nearest_neighbor_loss": "loss.soft_nearest_neighbor",
 }

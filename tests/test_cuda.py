@@ -13,9 +13,9 @@ from snnl_tutorial import (
     entanglement,
     soft_nearest_neighbor_loss,
 )
-from snnl_tutorial.experiment.models import encode_all
-from snnl_tutorial.experiment.objectives import METHODS, NETWORKS, make_objective
-from snnl_tutorial.experiment.training import train
+from snnl_tutorial.learning.models import encode_all
+from snnl_tutorial.learning.objectives import METHODS, NETWORKS, make_objective
+from snnl_tutorial.learning.training import train
 from tests import oracle
 from tests.loss.test_distance import rows_of
 from tests.loss.test_soft_nearest_neighbor import labels_of

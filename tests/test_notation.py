@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import snnl_tutorial.experiment
+import snnl_tutorial.datasets
+import snnl_tutorial.learning
 import snnl_tutorial.loss
+import snnl_tutorial.runs
 from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
     soft_nearest_neighbor_loss,
@@ -50,7 +52,8 @@ def names_of(module: object) -> set[str]:
 def package_names() -> set[str]:
     """The names that a reader can meet."""
     names = set()
-    for part in (snnl_tutorial.loss, snnl_tutorial.experiment):
+    rooms = snnl_tutorial.loss, snnl_tutorial.datasets, snnl_tutorial.learning
+    for part in (*rooms, snnl_tutorial.runs):
         for found in pkgutil.iter_modules(part.__path__):
             module = importlib.import_module(f"{part.__name__}.{found.name}")
             names |= names_of(module)

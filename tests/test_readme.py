@@ -68,8 +68,8 @@ def test_the_chapter_table_is_the_books():
     for name, question in re.findall(r"\[(.+?)\]\(book/.+?\) \| (.+?\?) \|", README):
         assert f"{name}](" in index
         assert question in index
-    for chapter in (ROOT / "book").glob("[0-9]*.ipynb"):
-        assert f"book/{chapter.name}" in README
+    for chapter in (ROOT / "book" / "chapters").glob("[0-9]*.ipynb"):
+        assert f"book/chapters/{chapter.name}" in README
         assert chapter.name in index
         first = nbformat.read(chapter, as_version=4).cells[0].source
         question = first.splitlines()[0].split(": ", 1)[1]

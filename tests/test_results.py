@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from snnl_tutorial import load_dataset
-from snnl_tutorial.experiment import downloads
-from snnl_tutorial.experiment.chapters import read_chapter
-from snnl_tutorial.experiment.evaluation import cluster, clustering_accuracy
-from snnl_tutorial.experiment.records import read_records
-from snnl_tutorial.experiment.sweeps import read_sweep
+from snnl_tutorial.datasets import downloads
+from snnl_tutorial.runs.chapters import read_chapter
+from snnl_tutorial.learning.evaluation import cluster, clustering_accuracy
+from snnl_tutorial.runs.records import read_records
+from snnl_tutorial.runs.sweeps import read_sweep
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -69,7 +69,7 @@ def test_the_headline_reaches_the_published_best_with_its_mean(dataset):
         row
         for row in rows("papers")
         if (row["dataset"], row["methods"]) == (dataset, "snnl-code")
-        and (row["network"], row["labelled"]) == ("convolutional", "10000")
+        and (row["network"], row["n_labeled"]) == ("convolutional", "10000")
     ]
     assert int(row["n"]) >= 5
     assert float(row["acc mean"]) >= TO_REACH[dataset]
@@ -100,18 +100,18 @@ def test_the_chapters_at_full_size_ran_on_a_gpu():
 def test_the_runs_on_a_cpu_are_those_that_the_readme_names():
     for record in read_records(RESULTS / "papers"):
         chosen = record["parameters"]
-        few = chosen["labelled"] != "10000" or chosen["methods"] in NOT_ON_A_GPU
+        few = chosen["n_labeled"] != "10000" or chosen["methods"] in NOT_ON_A_GPU
         on_cpu = chosen["dataset"] == "emnist-47" and few
         assert (record["device"] != "NVIDIA H200") == on_cpu
 
 
 def test_what_chapter_8_says_of_many_and_few_labels():
-    def three(dataset, labelled):
+    def three(dataset, n_labeled):
         code, classifier = (
             next(
                 row
                 for row in rows("papers")
-                if (row["dataset"], row["labelled"]) == (dataset, labelled)
+                if (row["dataset"], row["n_labeled"]) == (dataset, n_labeled)
                 and (row["network"], row["methods"]) == ("convolutional", method)
             )
             for method in ("snnl-code", "classifier")
@@ -124,18 +124,18 @@ def test_what_chapter_8_says_of_many_and_few_labels():
         assert answer > max(clusters, neighbors) + 0.1
         everything = three(dataset, "60000")
         assert max(everything) - min(everything) < 0.01
-    for labelled in ("1000", "3000", "10000", "60000"):
-        clusters, neighbors, answer = three("mnist", labelled)
+    for n_labeled in ("1000", "3000", "10000", "60000"):
+        clusters, neighbors, answer = three("mnist", n_labeled)
         assert answer < min(clusters, neighbors) + 0.001
         assert max(clusters, neighbors) < answer + 0.02
-    for labelled in ("1000", "3000"):
-        clusters, neighbors, answer = three("fashion-mnist", labelled)
+    for n_labeled in ("1000", "3000"):
+        clusters, neighbors, answer = three("fashion-mnist", n_labeled)
         assert neighbors - answer == pytest.approx(0.01, abs=0.006)
-        assert (clusters < answer) == (labelled == "1000")
-    for labelled in ("100", "300", "1000", "3000", "10000"):
-        clusters, neighbors, answer = three("emnist-47", labelled)
+        assert (clusters < answer) == (n_labeled == "1000")
+    for n_labeled in ("100", "300", "1000", "3000", "10000"):
+        clusters, neighbors, answer = three("emnist-47", n_labeled)
         assert answer > neighbors + 0.09
-        assert (clusters > answer + 0.03) == (int(labelled) >= 1000)
+        assert (clusters > answer + 0.03) == (int(n_labeled) >= 1000)
     clusters, neighbors, answer = three("emnist-47", "102223")
     assert abs(neighbors - answer) < 0.01
     assert neighbors - clusters == pytest.approx(0.05, abs=0.01)

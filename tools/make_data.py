@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnl_tutorial.experiment.files import write
+from snnl_tutorial.datasets.files import write
 
 SEED = 20190205
 CLASSES = 10

@@ -1,7 +1,7 @@
 """Re-execute chapters and store clean outputs, so that git shows what has changed.
 
     python tools/refresh.py                      every chapter
-    python tools/refresh.py book/01*.ipynb       some
+    python tools/refresh.py book/chapters/01*.ipynb  some
     python tools/refresh.py --check              store nothing; fail if bytes differ
 
 A chapter is replaced only when all its cells ran, so an interruption loses nothing.
@@ -98,7 +98,7 @@ def main() -> int:
     parser.add_argument("chapters", nargs="*", type=Path, help="default: all")
     parser.add_argument("--check", action="store_true", help="store nothing")
     options = parser.parse_args()
-    paths = options.chapters or sorted(BOOK.glob("*.ipynb"))
+    paths = options.chapters or sorted(BOOK.glob("chapters/*.ipynb"))
     differing = []
     progress = tqdm(paths, unit="chapter", disable=not sys.stderr.isatty())
     for path in progress:

@@ -1,4 +1,4 @@
-"""A chapter's number is that of its file: 11_any_size is chapter 11.
+"""A chapter's number is that of its file: chapters/11_any_size is chapter 11.
 
 Sphinx counts the numbered pages of the table of contents. This puts the file's
 number in its place: in titles, contents, figures and equations.
@@ -24,7 +24,7 @@ def number_by_file(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Put the file's number in the first place of every number of its page."""
     changed = []
     for page, sections in env.toc_secnumbers.items():
-        file = re.match(r"(\d\d)_", page)
+        file = re.match(r"chapters/(\d\d)_", page)
         if file is None or "secnumber" not in env.titles[page]:
             continue
         first = int(file[1])

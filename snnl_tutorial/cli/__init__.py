@@ -51,9 +51,9 @@ def info() -> None:
 
     import torch
 
-    from snnl_tutorial.experiment.chapters import book_folder, chapter_paths
-    from snnl_tutorial.experiment.datasets import data_folder
-    from snnl_tutorial.experiment.surroundings import commit, device_name, versions
+    from snnl_tutorial.runs.chapters import book_folder, chapter_paths
+    from snnl_tutorial.datasets.load import data_folder
+    from snnl_tutorial.runs.environment import commit, device_name, versions
 
     names = ("torch", "numpy", "scikit-learn", "matplotlib", "seaborn", "papermill")
     cuda = [device_name(f"cuda:{i}") for i in range(torch.cuda.device_count())]

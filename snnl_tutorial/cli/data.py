@@ -27,7 +27,7 @@ def data() -> None:
 def list_sets() -> None:
     """Say of each data set what is there, where, and how to get the rest."""
     with one_line_errors():
-        from snnl_tutorial.experiment.files import cache_folder
+        from snnl_tutorial.datasets.files import cache_folder
 
         rows = [("data set", "size", "train", "test", "where"), *table()]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
@@ -44,8 +44,8 @@ def list_sets() -> None:
 
 def table() -> Iterator[tuple[str, str, str, str, str]]:
     """Give a row for each data set and size: its name, its size, counts, where."""
-    from snnl_tutorial.experiment.datasets import SMALL
-    from snnl_tutorial.experiment.files import cache_folder, file_state, full_sets
+    from snnl_tutorial.datasets.load import SMALL
+    from snnl_tutorial.datasets.files import cache_folder, file_state, full_sets
 
     for name, full in full_sets().items():
         if name in SMALL:
@@ -66,7 +66,7 @@ def table() -> Iterator[tuple[str, str, str, str, str]]:
 def fetch(name: str) -> None:
     """Download the full data set NAME; `snnl data list` shows the names."""
     with one_line_errors():
-        from snnl_tutorial.experiment import downloads
+        from snnl_tutorial.datasets import downloads
 
         paths = downloads.fetch(name)
         for path in paths:
@@ -88,7 +88,7 @@ def fetch(name: str) -> None:
 def import_set(name: str, source: Path) -> None:
     """Take the full data set NAME from files that you have."""
     with one_line_errors():
-        from snnl_tutorial.experiment import downloads
+        from snnl_tutorial.datasets import downloads
 
         for path in downloads.take(name, source):
             click.echo(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from snnl_tutorial.experiment.records import Summary
+    from snnl_tutorial.runs.records import Summary
 
 folder_option = click.option(
     "-o",
@@ -25,7 +25,7 @@ folder_option = click.option(
 @click.command()
 def chapters() -> None:
     """List the chapters and the parameters that each can be run with."""
-    from snnl_tutorial.experiment.chapters import chapter_paths, read_chapter
+    from snnl_tutorial.runs.chapters import chapter_paths, read_chapter
 
     for path in chapter_paths():
         chapter = read_chapter(path)
@@ -54,8 +54,8 @@ def run(
     Its notebook is executed with these parameters, and written to DIR together with a
     record of what it measured. An earlier run with the same parameters is replaced.
     """
-    from snnl_tutorial.experiment.chapters import read_chapter
-    from snnl_tutorial.experiment.runs import run_chapter
+    from snnl_tutorial.runs.chapters import read_chapter
+    from snnl_tutorial.runs.runs import run_chapter
 
     given: dict[str, str] = {}
     for name, value in [*parameters, *([("device", device)] if device else [])]:
@@ -98,7 +98,7 @@ def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
 
     Give the same command again to go on after an interruption.
     """
-    from snnl_tutorial.experiment.sweeps import read_sweep, run_sweep
+    from snnl_tutorial.runs.sweeps import read_sweep, run_sweep
 
     runs = read_sweep(file, {"device": device} if device else {})
     quiet()
@@ -147,8 +147,8 @@ def results(
     y: tuple[str, ...],
 ) -> None:
     """Sum up the runs in DIR: mean and standard deviation (sd) over the seeds."""
-    from snnl_tutorial.experiment.files import write
-    from snnl_tutorial.experiment.records import read_records, summarize
+    from snnl_tutorial.datasets.files import write
+    from snnl_tutorial.runs.records import read_records, summarize
 
     records = read_records(folder)
     for record in records:

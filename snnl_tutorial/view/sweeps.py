@@ -4,7 +4,7 @@ import textwrap
 
 from matplotlib.axes import Axes
 
-from snnl_tutorial.experiment.records import Summary
+from snnl_tutorial.runs.records import Summary
 
 LABEL_COLUMNS = 50
 """A longer name of a setting is broken into lines."""
@@ -25,7 +25,7 @@ def plot_metric(summary: Summary, metric: str, ax: Axes, x: str | None = None) -
 
     Example:
         >>> import matplotlib.pyplot as plt
-        >>> from snnl_tutorial.experiment.records import summarize
+        >>> from snnl_tutorial.runs.records import summarize
         >>> runs = [
         ...     {"status": "done", "chapter": "05", "metrics": {"loss": 1 / factor},
         ...      "parameters": {"factor": factor}}

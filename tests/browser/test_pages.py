@@ -55,7 +55,7 @@ def pages_of_toc() -> list[str]:
 
 
 PAGES = pages_of_toc()
-CHAPTERS = [page for page in PAGES if re.match(r"\d\d_", page)]
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 
 
 @dataclass

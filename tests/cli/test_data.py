@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from snnl_tutorial.cli.data import data
-from snnl_tutorial.experiment import datasets, files
-from tests.experiment import fakes
+from snnl_tutorial.datasets import load, files
+from tests.datasets import fakes
 
 
 @pytest.fixture

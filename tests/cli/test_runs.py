@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from matplotlib import image
 
 from snnl_tutorial.cli import snnl
-from snnl_tutorial.experiment.chapters import chapter_paths
+from snnl_tutorial.runs.chapters import chapter_paths
 from tests import tiny
 
 HEAVY = ("torch", "numpy", "pandas", "papermill", "matplotlib", "joblib", "yaml")

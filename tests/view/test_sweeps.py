@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from snnl_tutorial.experiment.records import summarize
+from snnl_tutorial.runs.records import summarize
 from snnl_tutorial.view.sweeps import LABEL_COLUMNS, plot_metric
 
 

@@ -1,0 +1,1 @@
+"""Real images to try the loss on: found, checked, drawn in batches, augmented."""

@@ -1,1 +1,0 @@
-"""Data, models and runs: the loss at work."""

@@ -1,0 +1,136 @@
+"""The disentangled code as a scikit-learn transformer."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from snnl_tutorial.datasets.load import UNLABELED
+from snnl_tutorial.learning.models import Autoencoder, encode_all
+from snnl_tutorial.learning.objectives import make_temperature, reconstruction_loss
+from snnl_tutorial.learning.training import train
+from snnl_tutorial.loss.layers import LayerwiseSoftNearestNeighborLoss
+
+FLOATS = (np.float64, np.float32)
+
+
+class SoftNearestNeighborEncoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Learns a code in which the classes lie apart, and that still rebuilds its input.
+
+    An `Autoencoder` is trained on all rows, with their columns scaled to [0, 1], to
+    rebuild them and to lower the soft nearest neighbor loss of the code of those that
+    have a label. It computes in float32 if the rows are float32, else in float64.
+
+    Args:
+        code_units: columns of the code.
+        hidden_units: widths of the layers between the input and the code.
+        factor: weight of the soft nearest neighbor loss beside the reconstruction.
+        temperature: a number, `"annealed"` or `"learned"`.
+        epochs: passes through the rows.
+        batch_size: rows a step.
+        learning_rate: of Adam.
+        random_state: decides the first weights and the order of the rows.
+        device: where to train, such as `"cpu"` or `"cuda"`.
+
+    Attributes:
+        model_: the trained autoencoder.
+        minimum_, width_: (D,) of the columns.
+        history_: see `train`.
+        classes_: the labels, sorted, without -1.
+        n_features_in_: D.
+
+    Raises:
+        ValueError: from `fit`: no `y`, labels that are no classes, rows that are not
+            finite.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> rows, classes = load_iris(return_X_y=True)
+        >>> encoder = SoftNearestNeighborEncoder(code_units=2, epochs=3)
+        >>> encoder.fit(rows, classes).transform(rows).shape
+        (150, 2)
+    """
+
+    def __init__(
+        self,
+        code_units: int = 10,
+        *,
+        hidden_units: tuple[int, ...] = (100,),
+        factor: float = 1.0,
+        temperature: str | float = "annealed",
+        epochs: int = 20,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        random_state: int | None = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.code_units = code_units
+        self.hidden_units = hidden_units
+        self.factor = factor
+        self.temperature = temperature
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on array-like rows X (N, D), labels y (N,); -1: an unlabeled row."""
+        table, classes = validate_data(self, X, y, dtype=FLOATS)
+        check_classification_targets(classes)
+        unlabeled = np.asarray(classes == -1)
+        self.classes_ = np.unique(classes[~unlabeled])
+        labels = np.where(unlabeled, UNLABELED, np.searchsorted(self.classes_, classes))
+        self.minimum_, width = table.min(axis=0), np.ptp(table, axis=0)
+        self.width_ = np.where(width > 0, width, 1).astype(table.dtype)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's draws alone
+            torch.manual_seed(seed)
+            model = Autoencoder(table.shape[1], self.code_units, self.hidden_units)
+        rows = self._scaled(table)
+        objective = LayerwiseSoftNearestNeighborLoss(
+            *(model, reconstruction_loss, self.factor, [model.code_layer]),
+            temperature=make_temperature(self.temperature),
+        ).to(self.device, rows.dtype)
+        self.history_ = train(
+            *(objective, rows, rows, torch.from_numpy(labels).to(self.device)),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+        )
+        self.model_ = model
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Codes (N, code_units) in [0, 1] of rows X (N, D)."""
+        check_is_fitted(self)
+        table = validate_data(self, X, reset=False, dtype=FLOATS)
+        dtype = next(self.model_.parameters()).dtype
+        codes = encode_all(self.model_, self._scaled(table).to(dtype))
+        return codes.numpy().astype(table.dtype)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.code_units
+
+    def _scaled(self, table: np.ndarray) -> Tensor:
+        """Columns that were from 0 to 1 in training, on the device."""
+        return torch.from_numpy((table - self.minimum_) / self.width_).to(self.device)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,169 @@
+"""What is a code good for? Clusters, neighbors, and the entanglement of layers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from sklearn import metrics
+from sklearn.cluster import KMeans
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor, nn
+
+from snnl_tutorial.learning.models import modes_restored
+from snnl_tutorial.loss.checks import check_choice, check_integer
+from snnl_tutorial.loss.entanglement import Entanglement, entanglement
+from snnl_tutorial.loss.layers import record_activations
+
+
+def cluster(
+    codes: Tensor, clusters: int, init: str = "random", seed: int = 0
+) -> Tensor:
+    """Number the clusters that k-means finds.
+
+    Args:
+        codes: (N, D), on any device.
+        clusters: how many.
+        init: where its centers start: `"random"` rows, as in Agarap and Azcarraga
+            (2020), or `"k-means++"`. The best of 10 starts is taken.
+        seed: decides the starts.
+
+    Returns:
+        (N,) int64, on the CPU.
+
+    Example:
+        >>> found = cluster(torch.tensor([[0.0], [0.1], [5.0], [5.1]]), 2)
+        >>> bool(found[0] == found[1] != found[2] == found[3])
+        True
+    """
+    check_integer(clusters, "clusters", least=1)
+    check_choice(init, ("random", "k-means++"), "init")
+    if clusters > len(codes):
+        raise ValueError(f"clusters must be at most {len(codes)} rows; got {clusters}")
+    kmeans = KMeans(clusters, init=init, n_init=10, max_iter=300, random_state=seed)
+    return torch.from_numpy(kmeans.fit_predict(as_array(codes))).long()
+
+
+def clustering_accuracy(labels: Tensor, found: Tensor) -> float:
+    r"""Share of rows in the right cluster, under the kindest naming of the clusters.
+
+    .. math:: \mathrm{ACC} = \max_m \frac1N \sum_i [y_i = m(c_i)]
+
+    where m names each cluster after a class of its own (the Hungarian method).
+
+    Args:
+        labels: (N,) integer.
+        found: (N,) integer, numbers of clusters.
+
+    Example:
+        >>> clustering_accuracy(torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 0, 1]))
+        0.75
+    """
+    table = metrics.cluster.contingency_matrix(as_array(labels), as_array(found))
+    return float(table[linear_sum_assignment(-table)].sum() / len(labels))
+
+
+def cluster_scores(codes: Tensor, labels: Tensor, found: Tensor) -> dict[str, float]:
+    """How well clusters match the classes, and how well they are set apart.
+
+    Args:
+        codes: (N, D).
+        labels: (N,) integer, the classes.
+        found: (N,) integer, the clusters.
+
+    Returns:
+        Against the classes, 1 at best: `"acc"` (`clustering_accuracy`), `"nmi"`
+        (normalized mutual information) and `"ari"` (adjusted Rand index, 0 by chance).
+        Of the clusters alone: `"dbi"` (Davies-Bouldin index, low is good), `"ch"`
+        (Calinski-Harabasz score, high is good) and `"silhouette"` (-1 to 1).
+
+    Example:
+        >>> codes, classes = torch.tensor([[0.0], [0.1], [5.0], [5.1]]), [0, 0, 1, 1]
+        >>> scores = cluster_scores(codes, torch.tensor(classes), cluster(codes, 2))
+        >>> {name: round(scores[name], 2) for name in ("acc", "nmi", "ari", "dbi")}
+        {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0, 'dbi': 0.02}
+    """
+    classes, clusters, rows = as_array(labels), as_array(found), as_array(codes)
+    scores = {
+        "acc": clustering_accuracy(labels, found),
+        "nmi": metrics.normalized_mutual_info_score(classes, clusters),
+        "ari": metrics.adjusted_rand_score(classes, clusters),
+    }
+    if 1 < len(np.unique(clusters)) < len(rows):  # or else they are not defined
+        scores["dbi"] = metrics.davies_bouldin_score(rows, clusters)
+        scores["ch"] = metrics.calinski_harabasz_score(rows, clusters)
+        scores["silhouette"] = metrics.silhouette_score(rows, clusters)
+    return {name: float(score) for name, score in scores.items()}
+
+
+def nearest_neighbor_accuracy(
+    codes: Tensor,
+    labels: Tensor,
+    new_codes: Tensor,
+    new_labels: Tensor,
+    neighbors: int = 5,
+    metric: str = "cosine",
+) -> float:
+    """Share of new rows whose nearest known rows vote for the right class.
+
+    Args:
+        codes: (N, D), known rows.
+        labels: (N,) integer; rows labeled -100 are left out.
+        new_codes: (M, D).
+        new_labels: (M,) integer.
+        neighbors: how many vote.
+        metric: of scikit-learn, such as `"cosine"` or `"euclidean"`.
+
+    Example:
+        >>> known, labels = torch.eye(2), torch.tensor([0, 1])
+        >>> new = torch.tensor([[2.0, 1.0], [0.1, 3.0]])
+        >>> nearest_neighbor_accuracy(known, labels, new, labels, neighbors=1)
+        1.0
+    """
+    known = labels != -100
+    check_integer(neighbors, "neighbors", least=1)
+    if neighbors > int(known.sum()):
+        raise ValueError(
+            f"neighbors must be at most the {int(known.sum())} labeled rows; "
+            f"got {neighbors}"
+        )
+    classifier = KNeighborsClassifier(neighbors, metric=metric)
+    classifier.fit(as_array(codes[known]), as_array(labels[known]))
+    return float(classifier.score(as_array(new_codes), as_array(new_labels)))
+
+
+@torch.no_grad()
+def entanglement_by_layer(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    layers: Sequence[str] | None = None,
+    **settings: float,
+) -> dict[str, Entanglement]:
+    """The entanglement of every layer, on the same rows.
+
+    Args:
+        model: in evaluation mode while this runs.
+        inputs: (N, ...), on the model's device; a thousand rows are plenty.
+        labels: (N,) integer.
+        layers: names; see `record_activations`.
+        settings: handed on to `entanglement`.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+        >>> found = entanglement_by_layer(model, torch.rand(8, 4), torch.arange(8) % 2)
+        >>> list(found)
+        ['0', '1']
+    """
+    with modes_restored(model), record_activations(model, layers) as activations:
+        model.eval()
+        model(inputs)
+    return {
+        name: entanglement(rows, labels, **settings)  # type: ignore[arg-type]
+        for name, rows in activations.items()
+    }
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """For scikit-learn: on the CPU, without a gradient."""
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,107 @@
+"""Every method trains its network; the losses of others stand where ours stood."""
+
+import pytest
+import torch
+from pytorch_metric_learning.losses import NCALoss
+
+from snnl_tutorial import soft_nearest_neighbor_loss
+from snnl_tutorial.learning.objectives import (
+    METHODS,
+    NETWORKS,
+    classification_loss,
+    make_objective,
+    reconstruction_loss,
+)
+
+
+def batch(n=24):
+    torch.manual_seed(1)
+    labels = torch.arange(n) % 3
+    return torch.rand(n, 28, 28), labels.where(torch.arange(n) < n // 2, -100)
+
+
+def made(method, network="paper", **settings):
+    torch.manual_seed(0)
+    return make_objective(method, network, temperature=0.5, classes=3, **settings)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_gives_every_weight_a_gradient(method, network):
+    images, labels = batch()
+    objective = made(method, network)
+    targets = labels if method.startswith("classifier") else images
+    terms = objective(images, targets, labels)
+    terms.total.backward()
+    assert terms.total == terms.primary + objective.factor * terms.snn
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all()
+        for parameter in objective.parameters()
+    )
+    plain = method in ("autoencoder", "classifier")
+    assert (objective.factor == 0) == plain
+
+
+def test_the_code_is_where_the_loss_is():
+    images, labels = batch()
+    objective = made("snnl-code")
+    terms = objective(images, images, labels)
+    codes = objective.model.encode(images)[:12]
+    want = soft_nearest_neighbor_loss(codes, labels[:12], temperature=0.5)
+    assert terms.snn.item() == pytest.approx(want.item(), rel=1e-5)
+
+
+def test_every_layer_of_the_encoder():
+    images, labels = batch()
+    for network, count in (("paper", 4), ("convolutional", 4)):
+        terms = made("snnl-layers", network)(images, images, labels)
+        assert len(terms.per_layer) == count
+        assert all(name.startswith("encoder") for name in terms.per_layer)
+
+
+def test_nca_sees_the_labeled_rows_only():
+    images, labels = batch()
+    objective = made("nca")
+    terms = objective(images, images, labels)
+    codes = objective.model.encode(images)[:12]
+    want = NCALoss(softmax_scale=2)(codes, labels[:12])
+    assert terms.snn.item() == pytest.approx(want.item(), rel=1e-5)
+    none = objective(images, images, torch.full_like(labels, -100))
+    assert none.snn == 0
+
+
+def test_the_reconstruction_by_hand():
+    outputs, images = torch.tensor([[0.2, 0.9]]), torch.tensor([[[0.0], [1.0]]])
+    want = -(torch.tensor(0.8).log() + torch.tensor(0.9).log()) / 2
+    assert reconstruction_loss(outputs, images) == pytest.approx(want.item())
+
+
+def test_the_reconstruction_of_half_precision_is_taken_in_float32():
+    outputs = torch.full((500, 784), 0.5, dtype=torch.float16)  # they add up to inf
+    assert reconstruction_loss(outputs, outputs).item() == pytest.approx(0.6931, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "magic"}, "method must be 'autoencoder' or .*got 'magic'"),
+        ({"method": "nca", "network": "deep"}, "network must be .*got 'deep'"),
+        ({"method": "nca", "temperature": "annealed"}, "a number for method='nca'"),
+        ({"method": "snnl-code", "temperature": "low"}, "temperature must be"),
+    ],
+)
+def test_bad_names_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_objective(**settings)
+
+
+def test_unlabeled_rows_do_not_count_in_the_classification():
+    torch.manual_seed(0)
+    outputs, labels = torch.randn(5, 3), torch.tensor([0, -100, 2, -100, 1])
+    want = torch.nn.functional.cross_entropy(outputs[::2], labels[::2])
+    assert classification_loss(outputs, labels).item() == pytest.approx(want.item())
+    outputs.requires_grad_()
+    loss = classification_loss(outputs, torch.full((5,), -100))
+    loss.backward()
+    assert loss == 0
+    assert not outputs.grad.any()

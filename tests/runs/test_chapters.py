@@ -1,0 +1,170 @@
+"""Chapters are found by number, name or path; their parameters are checked."""
+
+import math
+
+import pytest
+
+from snnl_tutorial.runs import chapters
+from snnl_tutorial.runs.chapters import (
+    book_folder,
+    chapter_paths,
+    complete,
+    find_chapter,
+    read_chapter,
+)
+from tests import tiny
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    return read_chapter(tiny.notebook(tmp_path / "tiny.ipynb", "seed"))
+
+
+@pytest.mark.parametrize("name", [5, "5", "05", "05_layer_sum"])
+def test_a_chapter_has_a_number_and_a_name(name):
+    assert find_chapter(name) == tiny.ROOT / "book" / "chapters" / "05_layer_sum.ipynb"
+
+
+def test_a_chapter_is_any_notebook(tmp_path, monkeypatch):
+    path = tiny.notebook(tmp_path / "mine.ipynb")
+    monkeypatch.chdir(tmp_path)
+    assert find_chapter("mine.ipynb") == find_chapter(path) == path
+
+
+@pytest.mark.parametrize("name", ["99", "0", "layer", "", "05_layer_sum.py"])
+def test_an_unknown_chapter_is_told_with_those_there_are(name):
+    with pytest.raises(ValueError, match="05_layer_sum.*got") as caught:
+        find_chapter(name)
+    assert repr(name) in str(caught.value)
+
+
+def test_a_path_that_is_not_there():
+    with pytest.raises(FileNotFoundError, match=r"no notebook none\.ipynb"):
+        find_chapter("none.ipynb")
+
+
+@pytest.mark.parametrize("content", ["", "text", "[]", '{"a": 1}', "\xff"])
+def test_a_file_that_is_no_notebook(tmp_path, content):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"broken\.ipynb is no notebook"):
+        read_chapter(path)
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=lambda path: path.stem)
+def test_every_chapter_of_the_book_can_be_run_with_other_parameters(path):
+    chapter = read_chapter(path)
+    assert chapter.title
+    assert chapter.question.endswith("?")
+    assert {"seed", "dataset", "device"} <= set(chapter.parameters)
+    assert all(parameter.comment for parameter in chapter.parameters.values())
+    assert complete(chapter, {"seed": 7})["seed"] == 7
+
+
+def test_the_parameters_cell_as_read(chapter):
+    assert (chapter.title, chapter.question) == ("Tiny", "does it run?")
+    assert [tuple(parameter) for parameter in chapter.parameters.values()] == [
+        ("seed", int, 0, "decides every random draw"),
+        ("factor", float, 0.5, "weight"),
+        ("name", str, "a", "of whatever"),
+        ("fast", bool, False, "or not"),
+    ]
+
+
+def test_without_an_annotation_the_default_tells_the_type(tmp_path):
+    path = tiny.notebook(tmp_path / "a.ipynb", parameters="a = 3\nb = 'c'  # d")
+    found = read_chapter(path).parameters.values()
+    assert [tuple(p) for p in found] == [("a", int, 3, ""), ("b", str, "c", "d")]
+
+
+def test_a_notebook_may_have_no_parameters(tmp_path):
+    chapter = read_chapter(tiny.notebook(tmp_path / "a.ipynb", "1", parameters=""))
+    assert complete(chapter, {}) == {}
+    with pytest.raises(ValueError, match="no parameter 'seed'; it has none"):
+        complete(chapter, {"seed": 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a: int = 2 * n", "'a' must have a literal default; got 2 \\* n"),
+        ("a: list = [1]", "'a' must be an int or float or str or bool; it is a list"),
+        ("a = None", "'a' must be .*; it is a NoneType"),
+    ],
+)
+def test_a_parameter_that_cannot_be_set(tmp_path, line, words):
+    path = tiny.notebook(tmp_path / "a.ipynb", parameters=line)
+    with pytest.raises(ValueError, match=words):
+        read_chapter(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("seed", "3", 3),
+        ("seed", -3, -3),
+        ("factor", "1e-3", 0.001),
+        ("factor", 2, 2.0),
+        ("factor", "2", 2.0),
+        ("name", "3", "3"),
+        ("name", "", ""),
+        ("fast", "true", True),
+        ("fast", "False", False),
+        ("fast", True, True),
+    ],
+)
+def test_a_value_becomes_one_of_the_parameters_type(chapter, name, given, expected):
+    values = complete(chapter, {name: given})
+    assert values[name] == expected
+    assert type(values[name]) is type(expected)
+    default = {"seed": 0, "factor": 0.5, "name": "a", "fast": False}
+    assert values == default | {name: expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("seed", "x", "of type int; got str 'x'"),
+        ("seed", "2.0", "of type int; got str '2.0'"),
+        ("seed", 2.0, "of type int; got float 2.0"),
+        ("seed", True, "of type int; got bool True"),
+        ("seed", None, "of type int; got NoneType None"),
+        ("factor", "much", "a finite float; got str 'much'"),
+        ("factor", "1e999", "a finite float; got str '1e999'"),
+        ("factor", math.nan, "a finite float; got float nan"),
+        ("factor", [0.1], "a finite float; got list"),
+        ("factor", 10**400, "a finite float; got int 1000"),
+        ("name", 3, "of type str; got int 3"),
+        ("fast", 1, "of type bool; got int 1"),
+        ("fast", "yes", "of type bool; got str 'yes'"),
+    ],
+)
+def test_a_value_of_another_type_is_told(chapter, name, given, expected):
+    with pytest.raises(TypeError) as caught:
+        complete(chapter, {name: given})
+    assert f"parameter {name!r} must be {expected}" in str(caught.value)
+
+
+def test_an_unknown_parameter_is_told_with_those_there_are(chapter):
+    words = "tiny has no parameter 'sed'; it has seed, factor, name, fast"
+    with pytest.raises(ValueError, match=words):
+        complete(chapter, {"sed": 1})
+
+
+def test_the_sources_are_the_code_and_not_the_outputs_or_the_prose(tmp_path):
+    one, same, other = (tmp_path / f"{i}.ipynb" for i in range(3))
+    tiny.notebook(one, "1 + 1")
+    same.write_text(one.read_text().replace("Text.", "Other text."))
+    tiny.notebook(other, "1 + 2")
+    hashes = [read_chapter(path).sources for path in (one, same, other)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_the_book_of_an_installed_package_lies_in_it(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "snnl_tutorial"
+    (package / "book" / "chapters").mkdir(parents=True)
+    (package / "book" / "chapters" / "01_one.ipynb").touch()
+    (package / "book" / "index.md").touch()
+    monkeypatch.setattr(chapters, "__file__", str(package / "runs" / "c.py"))
+    assert book_folder() == package / "book"
+    assert [path.name for path in chapter_paths()] == ["01_one.ipynb"]
