@@ -1,10 +1,12 @@
 """Pairwise distances: how far apart is every row from every other? (chapter 1)"""
 
+import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from snnl_tutorial.loss.checks import reading_is_free
 from snnl_tutorial.loss.precision import full_precision
 
 Distance = str | Callable[[Tensor, Tensor], Tensor]
@@ -33,7 +35,7 @@ def as_real_rows(rows: Tensor) -> Tensor:
     return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
 
 
-def normalize_rows(rows: Tensor, length: float | Tensor = 1.0) -> Tensor:
+def normalize_rows(rows: Tensor) -> Tensor:
     """Divide each row by its Euclidean length: `u = x / |x|`.
 
     A row of zeros has no direction: it stays zero and gets a zero gradient. (The
@@ -41,10 +43,9 @@ def normalize_rows(rows: Tensor, length: float | Tensor = 1.0) -> Tensor:
 
     Args:
         rows: (N, D) real floating.
-        length: that the rows shall have, a number or a 0-d tensor.
 
     Returns:
-        (N, D), each row of that length or 0.
+        (N, D), each row of length 1 or 0.
 
     Example:
         >>> normalize_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
@@ -53,36 +54,32 @@ def normalize_rows(rows: Tensor, length: float | Tensor = 1.0) -> Tensor:
 
     Derived in chapter 1.
     """
-    return at_length(rows, length)[0]
+    return unit_rows(rows)[0]
 
 
-def at_length(rows: Tensor, length: float | Tensor) -> tuple[Tensor, Tensor]:
-    """See `normalize_rows`; also the (N, 1) factors between the rows and the result.
-
-    Each row is divided by its largest number first, so that its square neither over-
-    nor underflows. On the CPU that is left out where it changes nothing; on a GPU, to
-    look would make the program wait.
-    """
-    if rows.device.type == "cpu":
+def unit_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The normalized rows, (N, D), and the factors 1 / |x|, (N, 1): 0 for zeros."""
+    if reading_is_free(rows):
         lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)  # (N, 1)
-        if squares_are_safe(lengths):
-            factors = length / lengths
+        if squares_in_range(lengths):
+            factors = lengths.reciprocal()
             return rows * factors, factors
+    # Divided by its largest number first, no row has squares out of range.
     limits = torch.finfo(rows.dtype)
     largest = torch.linalg.vector_norm(rows.detach(), torch.inf, dim=1, keepdim=True)
     largest = largest.clamp(min=limits.tiny)
     rows = rows / largest
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    factors = length / lengths.masked_fill(lengths == 0, torch.inf)
+    factors = lengths.masked_fill(lengths == 0, torch.inf).reciprocal()
     return rows * factors, (factors / largest).clamp(max=limits.max)
 
 
-def squares_are_safe(lengths: Tensor) -> bool:
+def squares_in_range(lengths: Tensor) -> bool:
     """Whether no row is zero, and no square can have over- or underflowed."""
-    if len(lengths) == 0:
+    if not lengths.numel():
         return False
-    shortest, longest = (bound.item() for bound in lengths.detach().aminmax())
-    return shortest > 1e-15 and longest < 1e15
+    shortest, longest = lengths.detach().aminmax()
+    return shortest.item() > 1e-15 and longest.item() < 1e15
 
 
 def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
@@ -145,7 +142,7 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
     wide = wide_dtype(rows)
     rows = as_real_rows(rows).to(wide)
     others = rows if others is None else as_real_rows(others).to(wide)
-    center = middle(others)  # distances do not see a shift, but rounding does
+    center = mean_row(others)  # distances do not see a shift, but rounding does
     rows, others = rows - center, others - center
     squares = rows.square().sum(1)[:, None] + others.square().sum(1)  # (N, M)
     with full_precision(rows):
@@ -153,8 +150,30 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
     return distances + (distances.clamp(min=0) - distances).detach()
 
 
-def middle(rows: Tensor) -> Tensor:
-    """The mean row, without a gradient; zeros if there is none."""
+def check_squared_range(largest: float, dtype: torch.dtype) -> None:
+    """Raise where squared distances over T overflow; warn where float64 rounds them.
+
+    Args:
+        largest: the largest squared distance over T, or more.
+        dtype: of the loss.
+    """
+    if not largest < torch.finfo(dtype).max:
+        raise ValueError(
+            "embeddings must not be so far apart that squared distances over the "
+            f"temperature leave {dtype}; got up to {largest:.1e}"
+        )
+    rounding = torch.finfo(torch.float64).eps * largest
+    if rounding > 0.01:
+        warnings.warn(
+            f"squared distances over the temperature of up to {largest:.1e} are rounded "
+            f"by {rounding:.1e}: scale the columns of embeddings to one size, or raise "
+            "the temperature",
+            stacklevel=5,
+        )
+
+
+def mean_row(rows: Tensor) -> Tensor:
+    """The mean of the rows, without a gradient; zeros if there are none."""
     return rows.detach().sum(dim=0) / max(len(rows), 1)
 
 

@@ -8,9 +8,9 @@ the whole batch, and the work on its pairs is shared. In each process::
     criterion = SoftNearestNeighborLoss(gather_distributed=True)
     criterion(model(inputs), labels).backward()
 
-One rule gives all gradients: what reaches a row is the gradient of the sum of whatever
-the processes call `backward` on. Two steps of the forward pass mix processes, and the
-backward of either adds up what comes back from all of them.
+One rule gives all gradients: each row receives the gradient of the sum of all processes'
+losses. Two steps of the forward pass mix processes, and the backward of each adds up the
+gradients that all processes send back.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from snnl_tutorial.loss.checks import DTYPES
+from snnl_tutorial.loss.batch import DTYPES, Batch
 
 
 def has_peers() -> bool:
@@ -34,22 +34,18 @@ def has_peers() -> bool:
     return ready and dist.get_world_size() > 1
 
 
-def gather_rows(
-    rows: Tensor, labels: Tensor, references: bool = False
-) -> tuple[Tensor, Tensor, int]:
-    """The rows and labels of all processes, in the order of their ranks.
+def gather_batch(batch: Batch) -> Batch:
+    """The batch with the rows (or references) of all processes as its references.
 
-    All processes must call this together. How many rows each brings is exchanged
-    first; on a GPU, this waits for it.
+    They stand in the order of the processes' ranks. All processes must call this
+    together. How many rows each brings is exchanged first, which on a GPU waits.
 
     Args:
-        rows: (N, D), N as each process has it, 0 included.
-        labels: (N,) integer.
-        references: whether these are `ref_embeddings`.
+        batch: the rows of this process, 0 included, and its references, if any.
 
     Returns:
-        (M, D) rows, differentiable; (M,) int64 labels; and where in them the rows of
-        this process begin.
+        The same rows with M references, differentiable. Where the references are the
+        rows of all processes, `own_column` says where those of this process begin.
 
     Raises:
         ValueError: in all processes, if their rows differ in columns, dtype, whether
@@ -57,10 +53,17 @@ def gather_rows(
 
     Derived in chapter 11.
     """
+    rows, labels = batch.ref_embeddings, batch.ref_labels
+    references = rows is not None and labels is not None
+    if rows is None or labels is None:
+        rows, labels = batch.embeddings, batch.labels
     sizes = exchange_sizes(rows, references)
     first = sum(sizes[: dist.get_rank()])
-    everybody: Tensor = GatherRows.apply(rows, sizes, first)
-    return everybody, all_gather(labels.long(), sizes), first
+    return batch._replace(
+        ref_embeddings=GatherRows.apply(rows, sizes, first),
+        ref_labels=all_gather(labels.long(), sizes),
+        own_column=None if references else first,
+    )
 
 
 def exchange_sizes(rows: Tensor, references: bool) -> list[int]:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from snnl_tutorial.loss.batch import Batch
+from snnl_tutorial.loss.checks import reading_is_free
+
 
 def other_rows(rows: int, device: torch.device | None = None) -> Tensor:
     """Everybody but oneself: a square mask that is False on the diagonal.
@@ -102,6 +105,73 @@ def neighbor_masks(
         labeled.diagonal(own_column)[: len(labels)].fill_(False)
     partners = labeled & same_class(labels, others)
     return NeighborMasks(labeled, partners, partners.any(dim=1))
+
+
+class TileMasks(NamedTuple):
+    """The masks of `neighbor_masks` between two blocks of rows at a time. (chapter 11)
+
+    Attributes:
+        labels: (N,), floats on a CPU, which compares them faster than integers.
+        ref_labels: (M,).
+        bias: (N,), `log_zero` where a row is unlabeled; `None` if none is.
+        ref_bias: (M,), or `None`.
+        own_column: as in `neighbor_masks`; 0 without references.
+    """
+
+    labels: Tensor
+    ref_labels: Tensor
+    bias: Tensor | None
+    ref_bias: Tensor | None
+    own_column: int | None
+
+    def exclude(self, logits: Tensor, i: slice, j: slice) -> Tensor:
+        """Lower the logits of all but the candidates to `log_zero`, in place."""
+        if self.bias is not None and self.ref_bias is not None:
+            logits += self.bias[i, None]
+            logits += self.ref_bias[j]
+        if self.own_column is not None:
+            own = logits.diagonal(i.start + self.own_column - j.start)  # may be empty
+            own.fill_(log_zero(logits.dtype))
+        return logits
+
+    def partner_weights(self, i: slice, j: slice, out: Tensor) -> Tensor:
+        """1.0 for partners, 0.0 for others: products with booleans are slow."""
+        return torch.eq(self.labels[i, None], self.ref_labels[j], out=out)
+
+
+def tile_masks(batch: Batch, ignore_index: int, dtype: torch.dtype) -> TileMasks:
+    """The `TileMasks` of a batch, for logits of this dtype.
+
+    Labels too large for a float are replaced by their ranks. On a GPU, where no value is
+    read, labels stay integers, and there is always a bias.
+    """
+    every, own_column = batch.labels.long(), 0
+    if batch.ref_labels is not None:
+        every, own_column = (
+            torch.cat([every, batch.ref_labels.long()]),
+            batch.own_column,
+        )
+    codes, bias, any_unlabeled = every, None, True
+    if reading_is_free(every) and every.numel():
+        lowest, highest = every.aminmax()
+        low, high = lowest.item(), highest.item()
+        any_unlabeled = low <= ignore_index <= high
+        if low < -(2**24) or high > 2**24:
+            codes = torch.searchsorted(every.sort().values, every)
+        codes = codes.to(dtype)
+    if any_unlabeled:
+        bias = torch.zeros_like(every, dtype=dtype)
+        bias.masked_fill_(every == ignore_index, log_zero(dtype))
+    if batch.ref_labels is None:
+        return TileMasks(codes, codes, bias, bias, own_column)
+    sizes = [len(batch.labels), len(batch.ref_labels)]
+    biases = (None, None) if bias is None else bias.split(sizes)
+    return TileMasks(*codes.split(sizes), *biases, own_column)
+
+
+def log_zero(dtype: torch.dtype) -> float:
+    """Stands for log 0: its exp is 0, and a few of them add up without overflow."""
+    return torch.finfo(dtype).min / 8
 
 
 def masked_sampling_probability(probability: Tensor, labels: Tensor) -> Tensor:

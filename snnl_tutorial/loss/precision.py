@@ -29,8 +29,11 @@ def full_precision(like: Tensor) -> AbstractContextManager[None]:
     autocast = available and torch.is_autocast_enabled(device)
     before = float32_products(device)
     if not autocast and before in EXACT:
-        return nullcontext()  # nothing to change, which is nearly always so
+        return UNCHANGED  # which is nearly always so
     return changed_precision(device, autocast, before)
+
+
+UNCHANGED = nullcontext()
 
 
 @contextmanager

@@ -3,22 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from snnl_tutorial.loss.blockwise import tiled_losses
-from snnl_tutorial.loss.checks import (
-    check_choice,
-    check_embeddings,
-    check_integer,
-    check_labels,
-    check_references,
-    check_same_device,
-)
+from snnl_tutorial.loss.batch import Batch, check_batch
+from snnl_tutorial.loss.checks import check_choice, check_integer, check_same_device
 from snnl_tutorial.loss.distance import (
     Distance,
     check_distance,
     pairwise_distance,
     published_cosine_distance,
 )
-from snnl_tutorial.loss.distributed import gather_rows, has_peers, sum_over_processes
+from snnl_tutorial.loss.distributed import gather_batch, has_peers, sum_over_processes
 from snnl_tutorial.loss.masking import (
     NeighborMasks,
     masked_sampling_probability,
@@ -34,6 +27,7 @@ from snnl_tutorial.loss.temperature import (
     as_temperature,
     check_temperature,
 )
+from snnl_tutorial.loss.tiled import tiled_losses
 
 
 def anchor_losses(logits: Tensor, masks: NeighborMasks) -> Tensor:
@@ -76,6 +70,7 @@ def soft_nearest_neighbor_loss(
     singletons: str = "exclude",
     reduction: str = "mean",
     block_size: int | None = None,
+    gather_distributed: bool = False,
 ) -> Tensor:
     r"""Soft nearest neighbor loss of a batch, exact at every temperature.
 
@@ -106,6 +101,8 @@ def soft_nearest_neighbor_loss(
             tiles for backward while that takes less than 256 MiB: faster, the same to
             rounding. So a batch of up to 512 rows is one tile, the whole matrix. A
             callable distance is computed whole and takes `None` only.
+        gather_distributed: whether neighbors are looked for among the rows of all
+            processes: see `SoftNearestNeighborLoss`.
 
     Returns:
         0-d, or (N,) for `reduction="none"` (0 at rows that are no anchors); real,
@@ -125,90 +122,93 @@ def soft_nearest_neighbor_loss(
 
     Derived in chapter 4.
     """
-    return checked_loss(
-        *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
-        *(ignore_index, singletons, reduction, block_size),
-    )
-
-
-def checked_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    temperature: float | Tensor,
-    distance: Distance,
-    ref_embeddings: Tensor | None,
-    ref_labels: Tensor | None,
-    ignore_index: int,
-    singletons: str,
-    reduction: str,
-    block_size: int | None,
-    gather: bool = False,
-) -> Tensor:
-    """`soft_nearest_neighbor_loss`; with `gather`, among the rows of all processes."""
-    check_embeddings(embeddings)
-    check_labels(labels, embeddings)
-    check_references(embeddings, ref_embeddings, ref_labels)
+    batch = Batch(embeddings, labels, ref_embeddings, ref_labels)
+    check_batch(batch)
     check_temperature(temperature)
     if isinstance(temperature, Tensor) and temperature.device.type != "cpu":
         check_same_device(temperature, embeddings, "temperature")
-    check_choice(singletons, ("exclude", "raise"), "singletons")
-    check_choice(reduction, ("mean", "sum", "none"), "reduction")
-    check_integer(ignore_index, "ignore_index")
-    check_block_size(block_size, distance)
-    own_column = None
-    if gather and ref_embeddings is not None and ref_labels is not None:
-        ref_embeddings, ref_labels, _ = gather_rows(
-            ref_embeddings, ref_labels, references=True
-        )
-    elif gather:
-        ref_embeddings, ref_labels, own_column = gather_rows(embeddings, labels)
+    check_settings(distance, ignore_index, singletons, reduction, block_size)
+    gathered = gather_distributed and has_peers()
+    if gathered:
+        batch = gather_batch(batch)
     losses, anchors = row_losses(
-        *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
-        *(ignore_index, block_size, own_column),
+        batch,
+        temperature=temperature,
+        distance=distance,
+        ignore_index=ignore_index,
+        block_size=block_size,
     )
     if singletons == "raise":
         raise_for_singletons(labels, anchors, ignore_index)
     if reduction == "none":
         return losses
-    total, count = losses.sum(), anchors.sum()
-    if gather:
+    total, count = losses.sum(), anchors.count_nonzero()
+    if gathered:
         total, count = sum_over_processes(total, count)
     return total if reduction == "sum" else total / count.clamp(min=1)
 
 
 def row_losses(
-    embeddings: Tensor,
-    labels: Tensor,
+    batch: Batch,
+    *,
     temperature: float | Tensor,
     distance: Distance,
-    ref_embeddings: Tensor | None = None,
-    ref_labels: Tensor | None = None,
     ignore_index: int = -100,
     block_size: int | None = None,
-    own_column: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Loss of each row and whether it is an anchor, (N,) each; arguments not checked.
+    """Loss of each row and whether it is an anchor, (N,) each; nothing is checked.
 
-    See `soft_nearest_neighbor_loss`. With `own_column`, the rows stand among the
-    references, from that column on, and a row is not its own neighbor.
+    A named distance is computed in tiles (chapter 11), a callable with the whole
+    matrix (chapters 2 to 4): the same numbers, to rounding.
     """
     if isinstance(distance, str):
         losses, anchors = tiled_losses(
-            *(embeddings, labels, temperature, distance, ref_embeddings, ref_labels),
-            *(ignore_index, block_size, own_column),
+            batch, temperature, distance, ignore_index, block_size
         )
     else:
-        distances = pairwise_distance(embeddings, ref_embeddings, distance)  # (N, M)
-        masks = neighbor_masks(labels, ref_labels, ignore_index, own_column)
-        losses = anchor_losses(sampling_logits(distances, temperature), masks)
-        anchors = masks.anchors
-    if embeddings.dtype not in (torch.float64, torch.complex128):
+        losses, anchors = whole_matrix_losses(
+            batch, temperature, distance, ignore_index
+        )
+    if batch.embeddings.dtype not in (torch.float64, torch.complex128):
         losses = losses.float()  # squared Euclidean distances are float64
     return losses, anchors
 
 
-def check_block_size(block_size: int | None, distance: Distance) -> None:
-    """Raise unless this is None, or a positive integer and the distance is named."""
+def whole_matrix_losses(
+    batch: Batch,
+    temperature: float | Tensor,
+    distance: Distance,
+    ignore_index: int = -100,
+) -> tuple[Tensor, Tensor]:
+    """`row_losses` as chapters 1 to 4 build them, from the (N, M) distance matrix.
+
+    Example:
+        >>> batch = Batch(torch.eye(4), torch.tensor([0, 0, 1, 1]))
+        >>> whole_matrix_losses(batch, 1.0, "cosine")[0]
+        tensor([1.0986, 1.0986, 1.0986, 1.0986])
+
+    Derived in chapter 4.
+    """
+    distances = pairwise_distance(batch.embeddings, batch.ref_embeddings, distance)
+    logits = sampling_logits(distances, temperature)
+    masks = neighbor_masks(
+        batch.labels, batch.ref_labels, ignore_index, batch.own_column
+    )
+    return anchor_losses(logits, masks), masks.anchors
+
+
+def check_settings(
+    distance: Distance,
+    ignore_index: int,
+    singletons: str,
+    reduction: str,
+    block_size: int | None,
+) -> None:
+    """Raise unless the settings of the loss are valid, and fit each other."""
+    check_distance(distance)
+    check_integer(ignore_index, "ignore_index")
+    check_choice(singletons, ("exclude", "raise"), "singletons")
+    check_choice(reduction, ("mean", "sum", "none"), "reduction")
     if block_size is None:
         return
     check_integer(block_size, "block_size", least=1)
@@ -275,11 +275,7 @@ class SoftNearestNeighborLoss(nn.Module):
         gather_distributed: bool = False,
     ) -> None:
         super().__init__()
-        check_choice(singletons, ("exclude", "raise"), "singletons")
-        check_choice(reduction, ("mean", "sum", "none"), "reduction")
-        check_integer(ignore_index, "ignore_index")
-        check_block_size(block_size, distance)
-        check_distance(distance)
+        check_settings(distance, ignore_index, singletons, reduction, block_size)
         self.temperature = as_temperature(temperature)
         self.distance = distance
         self.ignore_index = ignore_index
@@ -295,11 +291,18 @@ class SoftNearestNeighborLoss(nn.Module):
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
     ) -> Tensor:
-        return checked_loss(
-            *(embeddings, labels, self.temperature(), self.distance),
-            *(ref_emb, ref_labels, self.ignore_index, self.singletons),
-            *(self.reduction, self.block_size),
-            gather=self.gather_distributed and has_peers(),
+        return soft_nearest_neighbor_loss(
+            embeddings,
+            labels,
+            temperature=self.temperature(),
+            distance=self.distance,
+            ref_embeddings=ref_emb,
+            ref_labels=ref_labels,
+            ignore_index=self.ignore_index,
+            singletons=self.singletons,
+            reduction=self.reduction,
+            block_size=self.block_size,
+            gather_distributed=self.gather_distributed,
         )
 
     def extra_repr(self) -> str:

@@ -52,7 +52,7 @@ def as_tensor(number: float | Tensor) -> Tensor:
     Kept as a plain attribute, neither buffer nor number: `.to()` and `.half()` leave it
     alone, and `torch.compile` need not compile anew for each value.
     """
-    return torch.tensor(float(number), dtype=torch.float64, device="cpu")
+    return torch.scalar_tensor(float(number), dtype=torch.float64, device="cpu")
 
 
 class NumberTemperature(Temperature):
