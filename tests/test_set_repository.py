@@ -1,11 +1,13 @@
 """Moving the project to another home, on a small copy of one."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import set_repository
 
+ROOT = Path(__file__).parents[1]
 OLD, NEW = "ann/old-name", "bob/new.name"
 
 
@@ -17,6 +19,7 @@ def write_project(root, home):
         "README.md": f"[Run]({colab}), git clone https://github.com/{home}.git, "
         f"see https://{owner}.github.io/{name}/index.html and github.com/{home}.\n",
         "_config.yml": f"repository:\n  url: https://github.com/{home}\r\n",
+        "package/runs/records.py": f"# https://github.com/{home}\n",
         "CITATION.cff": f'repository-code: "https://github.com/{home}"\n',
         "book/01.ipynb": json.dumps(
             {
@@ -37,8 +40,9 @@ def project(tmp_path):
     (tmp_path / "other.md").write_text(f"{OLD}-2 x{OLD} https://github.com/ann/other")
     (tmp_path / "binary.npz").write_bytes(b"\0" + OLD.encode())
     (tmp_path / "latin.txt").write_bytes(b"\xe9" + OLD.encode())
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "copy.md").write_text(OLD)
+    for folder in (".venv", "runs"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "copy.md").write_text(OLD)
     return tmp_path
 
 
@@ -101,4 +105,18 @@ def test_either_an_address_or_a_check(arguments, project):
 
 
 def test_this_project_names_one_home():
-    assert set_repository.strangers(Path(__file__).parents[1]) == []
+    assert set_repository.strangers(ROOT) == []
+
+
+def test_links_into_this_project_name_files_that_exist():
+    owner, name = set_repository.current_home(ROOT)
+    link = re.compile(
+        rf"{owner}/{name}/(?:blob/main|main\?urlpath=lab/tree)/([\w./-]*\w)"
+    )
+    found = {
+        (path.name, match[1])
+        for path, text in set_repository.text_files(ROOT)
+        for match in link.finditer(text)
+    }
+    assert len(found) > 20
+    assert [pair for pair in found if not (ROOT / pair[1]).exists()] == []
