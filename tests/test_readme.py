@@ -63,17 +63,11 @@ def test_links_lead_somewhere():
             assert (ROOT / target).exists(), target
 
 
-def test_the_chapter_table_is_the_books():
-    index = (ROOT / "book" / "index.md").read_text()
-    for name, question in re.findall(r"\[(.+?)\]\(book/.+?\) \| (.+?\?) \|", README):
-        assert f"{name}](" in index
-        assert question in index
-    for chapter in (ROOT / "book" / "chapters").glob("[0-9]*.ipynb"):
-        assert f"book/chapters/{chapter.name}" in README
-        assert chapter.name in index
-        first = nbformat.read(chapter, as_version=4).cells[0].source
-        question = first.splitlines()[0].split(": ", 1)[1]
-        question = question[0].upper() + question[1:]
-        assert question in README
-        minutes = re.search(r"Reading (\d+) minutes", first)[1]
-        assert re.search(rf"{re.escape(question)} \| {minutes} \|", index), chapter
+def test_the_map_of_the_project_names_what_is_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = re.findall(r"^\| `(.+?)` \| (.+) \|$", page, re.M)
+    assert len(rooms) > 10
+    for room, content in rooms:
+        assert (ROOT / room).exists(), room
+        for path in re.findall(r"`(\w+(?:/|\.\w+))`", content):
+            assert (ROOT / room / path).exists(), path
