@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import set_repository
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -61,6 +62,19 @@ def test_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)]+)\)", README):
         if "://" not in target:
             assert (ROOT / target).exists(), target
+
+
+def test_links_into_the_project_name_files_that_exist():
+    """On GitHub, Colab and Binder, from any text file: chapters and pages, too."""
+    home = "/".join(set_repository.current_home(ROOT))
+    link = re.compile(rf"{home}/(?:blob/main|main\?urlpath=lab/tree)/([\w./-]*\w)")
+    found = {
+        (path.name, target)
+        for path, text in set_repository.text_files(ROOT)
+        for target in link.findall(text)
+    }
+    assert len(found) > 20
+    assert [pair for pair in found if not (ROOT / pair[1]).exists()] == []
 
 
 def test_the_map_of_the_project_names_what_is_there():
