@@ -30,7 +30,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 CORE = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 
-ROOMS = ("hooks", "loss", "datasets", "learning", "runs", "view", "cli")
+ROOMS = ("files", "hooks", "loss", "datasets", "learning", "runs", "view", "cli")
 
 # Google Colab in August 2026, with the Python of the runtimes still on offer. Its
 # scikit-learn was not noted down.
