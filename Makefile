@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself; a second call installs nothing.
 # Needs python3 (3.11 or newer), make, and PyPI the first time.
 .DEFAULT_GOAL := help
-.PHONY: help book test test-cpus lint serve refresh benchmarks clean
+.PHONY: help book test test-cpus lint serve refresh tables benchmarks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,16 +43,20 @@ test-cpus: .venv/installed  ## the stored outputs again: AVX2, two threads, firs
 	  IPYTHONDIR=$$profile $(BIN)/python -m pytest book --nbval; \
 	  status=$$?; rm -rf $$profile; exit $$status
 
-lint: .venv/installed  ## ruff and mypy
+lint: .venv/installed  ## ruff, mypy, and whether the tables of chapters are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/chapter_tables.py --check
 
 serve: book  ## serve the rendered book on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 refresh: .venv/installed  ## re-execute the chapters and store clean outputs (CHAPTERS="book/chapters/01*.ipynb" for some)
 	$(BIN)/python tools/refresh.py $(CHAPTERS)
+
+tables: .venv/installed  ## write the tables of chapters in README.md and book/index.md
+	$(BIN)/python tools/chapter_tables.py
 
 benchmarks: .venv/installed  ## measure again, on an idle machine (half an hour); MNIST=folder of the raw files
 	for name in loss layers scaling; do env -u OMP_NUM_THREADS -u TQDM_DISABLE $(BIN)/python -m benchmarks.$$name || exit 1; done

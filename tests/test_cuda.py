@@ -83,7 +83,7 @@ def test_tf32_and_autocast_change_nothing(distance, precision):
     try:
         with torch.autocast("cuda", dtype, enabled=precision != "high"):
             got, gradient = loss_and_gradient("cuda", *batch, **settings)
-            measured = entanglement(*(x.cuda() for x in batch), distance=distance)
+            measured = entanglement(batch[0].cuda(), batch[1].cuda(), distance=distance)
     finally:
         torch.set_float32_matmul_precision("highest")
     assert got == want

@@ -250,7 +250,7 @@ def test_memory_precision_and_devices(tmp_path, monkeypatch):
     assert "@torch.compile\n" in compiled
     eager = executed(compiled.replace("@torch.compile\n", ""))
     torch.testing.assert_close(names["loss"], eager["loss"])
-    torch.testing.assert_close(*map(gradients, (names["model"], eager["model"])))
+    torch.testing.assert_close(gradients(names["model"]), gradients(eager["model"]))
 
     monkeypatch.chdir(tmp_path)
     assert executed(checkpoint)["resumed"].temperature.epoch == 7

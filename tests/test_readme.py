@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import set_repository
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -63,17 +64,24 @@ def test_links_lead_somewhere():
             assert (ROOT / target).exists(), target
 
 
-def test_the_chapter_table_is_the_books():
-    index = (ROOT / "book" / "index.md").read_text()
-    for name, question in re.findall(r"\[(.+?)\]\(book/.+?\) \| (.+?\?) \|", README):
-        assert f"{name}](" in index
-        assert question in index
-    for chapter in (ROOT / "book" / "chapters").glob("[0-9]*.ipynb"):
-        assert f"book/chapters/{chapter.name}" in README
-        assert chapter.name in index
-        first = nbformat.read(chapter, as_version=4).cells[0].source
-        question = first.splitlines()[0].split(": ", 1)[1]
-        question = question[0].upper() + question[1:]
-        assert question in README
-        minutes = re.search(r"Reading (\d+) minutes", first)[1]
-        assert re.search(rf"{re.escape(question)} \| {minutes} \|", index), chapter
+def test_links_into_the_project_name_files_that_exist():
+    """On GitHub, Colab and Binder, from any text file: chapters and pages, too."""
+    home = "/".join(set_repository.current_home(ROOT))
+    link = re.compile(rf"{home}/(?:blob/main|main\?urlpath=lab/tree)/([\w./-]*\w)")
+    found = {
+        (path.name, target)
+        for path, text in set_repository.text_files(ROOT)
+        for target in link.findall(text)
+    }
+    assert len(found) > 20
+    assert [pair for pair in found if not (ROOT / pair[1]).exists()] == []
+
+
+def test_the_map_of_the_project_names_what_is_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = re.findall(r"^\| `(.+?)` \| (.+) \|$", page, re.M)
+    assert len(rooms) > 10
+    for room, content in rooms:
+        assert (ROOT / room).exists(), room
+        for path in re.findall(r"`(\w+(?:/|\.\w+))`", content):
+            assert (ROOT / room / path).exists(), path

@@ -17,6 +17,7 @@ def write_project(root, home):
         "README.md": f"[Run]({colab}), git clone https://github.com/{home}.git, "
         f"see https://{owner}.github.io/{name}/index.html and github.com/{home}.\n",
         "_config.yml": f"repository:\n  url: https://github.com/{home}\r\n",
+        "package/runs/records.py": f"# https://github.com/{home}\n",
         "CITATION.cff": f'repository-code: "https://github.com/{home}"\n',
         "book/01.ipynb": json.dumps(
             {
@@ -37,8 +38,9 @@ def project(tmp_path):
     (tmp_path / "other.md").write_text(f"{OLD}-2 x{OLD} https://github.com/ann/other")
     (tmp_path / "binary.npz").write_bytes(b"\0" + OLD.encode())
     (tmp_path / "latin.txt").write_bytes(b"\xe9" + OLD.encode())
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "copy.md").write_text(OLD)
+    for folder in (".venv", "runs"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "copy.md").write_text(OLD)
     return tmp_path
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HOME = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
-SKIPPED_FOLDERS = {
+SKIPPED_AT_ROOT = {
     ".git",
     ".venv",
     "_build",
@@ -66,8 +66,8 @@ def text_files(root: Path) -> Iterator[tuple[Path, str]]:
         subfolders[:] = sorted(
             name
             for name in subfolders
-            if name not in SKIPPED_FOLDERS
-            and not name.endswith(("cache", "checkpoints"))
+            if not name.endswith(("cache", "checkpoints"))
+            and not (Path(folder) == root and name in SKIPPED_AT_ROOT)
         )
         for name in sorted(names):
             path = Path(folder, name)

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-HTML = ROOT / "_build" / "html"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -25,12 +23,19 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[str]:
+def html() -> Path:
+    """The folder of the rendered book."""
+    folder = Path(__file__).resolve().parents[2] / "_build" / "html"
+    if not (folder / "index.html").exists():
+        pytest.skip(f"no rendered book in {folder}: run `make book` first")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(html: Path) -> Iterator[str]:
     """The address of the rendered book, with a slash at the end."""
-    if not (HTML / "index.html").exists():
-        pytest.skip(f"no rendered book in {HTML}: run `make book` first")
     server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(HTML))
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(html))
     )
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -10,8 +10,7 @@ import pytest
 import yaml
 from playwright.sync_api import BrowserContext, Page, Response, ViewportSize
 
-from tests.browser.conftest import HTML, ROOT
-
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 REPOSITORY = CONFIG["repository"]["url"].removeprefix("https://github.com/")
@@ -145,7 +144,7 @@ def test_page_fits_a_phone(visits: dict[str, Visit], name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_internal_links_lead_somewhere(
-    visits: dict[str, Visit], site: str, name: str
+    visits: dict[str, Visit], site: str, html: Path, name: str
 ) -> None:
     dead = []
     for link in visits[name].found["links"]:
@@ -156,8 +155,8 @@ def test_internal_links_lead_somewhere(
         target = path.removesuffix(".html")
         if target in visits:
             known = set(visits[target].found["ids"])
-        elif (HTML / path).is_file():
-            known = set(re.findall(r'\bid="([^"]+)"', read_html(HTML / path)))
+        elif (html / path).is_file():
+            known = set(re.findall(r'\bid="([^"]+)"', read_html(html / path)))
         else:
             dead.append(link)
             continue
@@ -172,12 +171,14 @@ def read_html(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_light(visits: dict[str, Visit], site: str, name: str) -> None:
+def test_page_is_light(
+    visits: dict[str, Visit], site: str, html: Path, name: str
+) -> None:
     sizes = {}
     for url in visits[name].requests:
         path = urldefrag(url)[0].removeprefix(site).partition("?")[0]
         if url.startswith(site) and not path.startswith("_static/mathjax/"):
-            sizes[path] = (HTML / path).stat().st_size
+            sizes[path] = (html / path).stat().st_size
     assert sum(sizes.values()) <= LIMIT, sorted(sizes.items(), key=lambda x: -x[1])[:5]
 
 
