@@ -112,6 +112,15 @@ def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server, snnl_da
     assert done.stderr.count("\n") == 1
 
 
+def test_a_missing_pooch_is_one_line(monkeypatch, snnl_data):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    monkeypatch.delenv("SNNL_DATA", raising=False)
+    done = snnl_data("list")
+    assert done.status == 1
+    assert done.stderr.startswith("snnl: the full data sets need pooch: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_cache_that_cannot_be_made_is_one_line(
     server, tmp_path, monkeypatch, snnl_data
 ):

@@ -11,7 +11,7 @@ from snnl_tutorial.datasets.cache import cache_folder, import_files
 from snnl_tutorial.datasets.downloads import fetch
 from tests.datasets import fakes
 
-IMAGES = "train-images-idx3-ubyte"
+LAST = "t10k-labels-idx1-ubyte"
 
 
 @pytest.fixture
@@ -47,13 +47,13 @@ def test_import_accepts_files_as_they_are_or_gzipped(name, contents, source):
 @pytest.mark.parametrize(
     ("content", "error", "words"),
     [
-        (None, FileNotFoundError, f"no {IMAGES} or {IMAGES}.gz in .*source"),
-        (b"", ValueError, f"source/{IMAGES}: not the published {IMAGES}: 0 bytes"),
-        (b"\x1f\x8bnot gzip", ValueError, f"source/{IMAGES}: cannot be unzipped"),
+        (None, FileNotFoundError, f"no {LAST} or {LAST}.gz in .*source"),
+        (b"", ValueError, f"source/{LAST}: not the published {LAST}: 0 bytes"),
+        (b"\x1f\x8bnot gzip", ValueError, f"source/{LAST}: cannot be unzipped"),
     ],
 )
 def test_import_names_the_bad_file_and_copies_none(content, error, words, source):
-    path = source / IMAGES
+    path = source / LAST
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(error, match=words):
         import_files("mnist", source)
