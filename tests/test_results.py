@@ -10,8 +10,8 @@ import torch
 
 from snnl_tutorial import load_dataset
 from snnl_tutorial.datasets.cache import import_files
-from snnl_tutorial.runs.chapters import read_chapter
 from snnl_tutorial.learning.evaluation import cluster, clustering_accuracy
+from snnl_tutorial.runs.chapters import read_chapter
 from snnl_tutorial.runs.records import read_records
 from snnl_tutorial.runs.sweeps import read_sweep
 
