@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import json
 import os
 import platform
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from snnl_tutorial.files import write_atomically
 from snnl_tutorial.runs.environment import device_name
 
 ROOT = Path(__file__).parents[1]
@@ -153,14 +155,12 @@ def store(name: str, rows: list[dict[str, Any]], device: str) -> Path:
     """Write the table to data/results/, the surroundings in every row of it."""
     kind = torch.device(device).type
     target = RESULTS / (f"{name}.csv" if kind == "cpu" else f"{name}-{kind}.csv")
-    target.parent.mkdir(parents=True, exist_ok=True)
     around = surroundings(device)
-    unfinished = target.with_suffix(".part")
-    with unfinished.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], *around], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, **around} for row in rows)
-    unfinished.replace(target)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [*rows[0], *around], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, **around} for row in rows)
+    write_atomically(target, text.getvalue().encode())
     return target
 
 

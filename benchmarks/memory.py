@@ -7,14 +7,12 @@ Every figure comes from a process of its own and is counted above the inputs.
 """
 
 import argparse
-import gzip
 import json
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks.measure import (
@@ -27,6 +25,9 @@ from benchmarks.measure import (
     store,
 )
 from snnl_tutorial import entanglement, soft_nearest_neighbor_loss
+from snnl_tutorial.datasets.cache import read_source
+from snnl_tutorial.datasets.idx import read_idx
+from snnl_tutorial.datasets.registry import full_set
 from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
 )
@@ -49,23 +50,16 @@ def measure_loss(name: str, rows: int, columns: int, device: str) -> dict[str, f
 
 def mnist(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """The 60,000 training images as rows in [0, 1], and their digits."""
+    full = full_set("mnist")
 
-    def read(name: str, header: int) -> np.ndarray:
-        packed = folder / f"{name}.gz"
-        plain = folder / name
-        if packed.exists():
-            data = gzip.decompress(packed.read_bytes())
-        elif plain.exists():
-            data = plain.read_bytes()
-        else:
-            raise SystemExit(f"--mnist: found neither {plain} nor {packed}")
-        return np.frombuffer(data, np.uint8, offset=header)
+    def read(kind: str) -> torch.Tensor:
+        content = read_source(folder, full.splits["train"][kind], full)
+        return torch.from_numpy(read_idx(content).copy())
 
-    images = read("train-images-idx3-ubyte", 16).reshape(60_000, 784)
-    labels = read("train-labels-idx1-ubyte", 8)
-    return torch.from_numpy(images / np.float32(255)), torch.from_numpy(
-        labels.astype(np.int64)
-    )
+    try:
+        return read("images").flatten(1).float() / 255, read("labels").long()
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"--mnist: {error}") from error
 
 
 def measure_entanglement(folder: Path, device: str) -> dict[str, float]:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from snnl_tutorial import load_dataset
-from snnl_tutorial.datasets import downloads
-from snnl_tutorial.runs.chapters import read_chapter
+from snnl_tutorial.datasets.cache import import_files
 from snnl_tutorial.learning.evaluation import cluster, clustering_accuracy
+from snnl_tutorial.runs.chapters import read_chapter
 from snnl_tutorial.runs.records import read_records
 from snnl_tutorial.runs.sweeps import read_sweep
 
@@ -167,7 +167,7 @@ def test_the_row_of_the_pixels_made_anew(tmp_path, monkeypatch):
     if not (RAW / "mnist").is_dir():
         pytest.skip("SNNL_RAW_DATA has no folder mnist/ of published idx files")
     monkeypatch.setenv("SNNL_DATA", str(tmp_path))
-    downloads.take("mnist", RAW / "mnist")
+    import_files("mnist", RAW / "mnist")
     (images, classes), (new, new_classes) = (
         load_dataset("mnist", split, size="full") for split in ("train", "test")
     )

@@ -1,6 +1,8 @@
 """Moving the project to another home, on a small copy of one."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,16 @@ def test_an_address_that_is_none_is_refused(url, project, capsys):
     assert set_repository.main([url, "--root", str(project)]) == 1
     assert "expected https://github.com/OWNER/NAME" in capsys.readouterr().err
     assert contents(project) == before
+
+
+def test_a_bare_clone_can_run_it(project):
+    """With -I and -S, Python sees neither our environment nor this clone's install."""
+    script = Path(__file__).parents[1] / "tools" / "set_repository.py"
+    python = [sys.executable, "-I", "-S", script]
+    words = [f"https://github.com/{NEW}", "--root", project]
+    done = subprocess.run([*python, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert NEW in (project / "README.md").read_text()
 
 
 @pytest.mark.parametrize("arguments", [[], ["https://github.com/a/b", "--check"]])

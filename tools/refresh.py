@@ -20,6 +20,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from tqdm import tqdm
 
+from snnl_tutorial.files import write_atomically
+
 BOOK = Path(__file__).resolve().parent.parent / "book"
 # Stored outputs hold no progress bars, whose times differ. Kernels inherit this.
 os.environ.setdefault("TQDM_DISABLE", "1")
@@ -75,13 +77,6 @@ def is_stream(output: nbformat.NotebookNode, name: str | None = None) -> bool:
     return output.output_type == "stream" and name in (None, output.name)
 
 
-def store(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename: never half a file."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-
-
 def picture(text: str, name: str) -> bytes:
     """The PNG of the cell whose figure has this name."""
     for cell in nbformat.reads(text, as_version=4).cells:
@@ -119,9 +114,9 @@ def main() -> int:
             print(f"{path}: {cause}", file=sys.stderr)
             return 1
         if not options.check:
-            store(path, text.encode())
+            write_atomically(path, text.encode())
             if path.stem == COVER[0]:
-                store(COVER[2], picture(text, COVER[1]))
+                write_atomically(COVER[2], picture(text, COVER[1]))
         elif text != path.read_text(encoding="utf-8"):
             differing.append(path.name)
     if differing:

@@ -16,6 +16,9 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # nothing has to be installed
+from snnl_tutorial.files import write_atomically
+
 HOME = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 SKIPPED_AT_ROOT = {
     ".git",
@@ -107,10 +110,7 @@ def set_home(root: Path, url: str) -> list[Path]:
     for path, text in text_files(root):
         replaced = replace_home(text, old, new)
         if replaced != text:
-            temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-            temporary.write_bytes(replaced.encode("utf-8"))
-            temporary.chmod(path.stat().st_mode)
-            os.replace(temporary, path)
+            write_atomically(path, replaced.encode("utf-8"))
             changed.append(path)
     return changed
 

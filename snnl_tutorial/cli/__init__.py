@@ -34,7 +34,7 @@ class Commands(click.Group):
             ) from error
         except BrokenPipeError:  # `| head` has read enough: click ends quietly
             raise
-        except (OSError, TypeError, ValueError) as error:
+        except (ImportError, OSError, TypeError, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -51,8 +51,8 @@ def info() -> None:
 
     import torch
 
+    from snnl_tutorial.files import data_folder
     from snnl_tutorial.runs.chapters import book_folder, chapter_paths
-    from snnl_tutorial.datasets.load import data_folder
     from snnl_tutorial.runs.environment import commit, device_name, versions
 
     names = ("torch", "numpy", "scikit-learn", "matplotlib", "seaborn", "papermill")

@@ -1,21 +1,9 @@
-"""`snnl data`: the data sets, what is there of them, and how to get the rest."""
+"""`snnl data`: list the data sets, and download or import the full ones."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Say what went wrong in one line on stderr, and end with status 1."""
-    try:
-        yield
-    except (ImportError, OSError, ValueError) as error:
-        click.echo(f"snnl: {error}", err=True)
-        sys.exit(1)
 
 
 @click.group()
@@ -25,27 +13,26 @@ def data() -> None:
 
 @data.command("list")
 def list_sets() -> None:
-    """Say of each data set what is there, where, and how to get the rest."""
-    with one_line_errors():
-        from snnl_tutorial.datasets.files import cache_folder
+    """List each data set: its size, where it is, and how to get what is missing."""
+    from snnl_tutorial.datasets.cache import cache_folder
 
-        rows = [("data set", "size", "train", "test", "where"), *table()]
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        for name, size, train, test, where in rows:
-            click.echo(
-                f"{name:{widths[0]}}  {size:{widths[1]}}  {train:>{widths[2]}}  "
-                f"{test:>{widths[3]}}  {where}"
-            )
+    rows = [("data set", "size", "train", "test", "where"), *table()]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for name, size, train, test, where in rows:
         click.echo(
-            f"\nFull sets are looked for in {cache_folder()}, or where SNNL_DATA says."
-            f"\nsnnl data import NAME --from DIR takes files that you have."
+            f"{name:{widths[0]}}  {size:{widths[1]}}  {train:>{widths[2]}}  "
+            f"{test:>{widths[3]}}  {where}"
         )
+    click.echo(
+        f"\nThe cache of full sets is {cache_folder()}; SNNL_DATA can name another "
+        f"folder.\nsnnl data import NAME --from DIR uses files that you have."
+    )
 
 
 def table() -> Iterator[tuple[str, str, str, str, str]]:
-    """Give a row for each data set and size: its name, its size, counts, where."""
-    from snnl_tutorial.datasets.load import SMALL
-    from snnl_tutorial.datasets.files import cache_folder, file_state, full_sets
+    """Yield a row for each data set and size: name, size, counts, and where it is."""
+    from snnl_tutorial.datasets.cache import cache_folder, file_state
+    from snnl_tutorial.datasets.registry import SMALL, full_sets
 
     for name, full in full_sets().items():
         if name in SMALL:
@@ -65,14 +52,13 @@ def table() -> Iterator[tuple[str, str, str, str, str]]:
 @click.argument("name")
 def fetch(name: str) -> None:
     """Download the full data set NAME; `snnl data list` shows the names."""
-    with one_line_errors():
-        from snnl_tutorial.datasets import downloads
+    from snnl_tutorial.datasets import downloads
 
-        paths = downloads.fetch(name)
-        for path in paths:
-            click.echo(path)
-        if not paths:
-            click.echo(f"{name} is there already, and good")
+    paths = downloads.fetch(name)
+    for path in paths:
+        click.echo(path)
+    if not paths:
+        click.echo(f"{name} is complete already")
 
 
 @data.command("import")
@@ -86,9 +72,8 @@ def fetch(name: str) -> None:
     help="The folder with the published idx files, gzipped or not.",
 )
 def import_set(name: str, source: Path) -> None:
-    """Take the full data set NAME from files that you have."""
-    with one_line_errors():
-        from snnl_tutorial.datasets import downloads
+    """Copy the full data set NAME from files that you have."""
+    from snnl_tutorial.datasets.cache import import_files
 
-        for path in downloads.take(name, source):
-            click.echo(path)
+    for path in import_files(name, source):
+        click.echo(path)

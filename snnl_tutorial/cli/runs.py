@@ -147,7 +147,7 @@ def results(
     y: tuple[str, ...],
 ) -> None:
     """Sum up the runs in DIR: mean and standard deviation (sd) over the seeds."""
-    from snnl_tutorial.datasets.files import write
+    from snnl_tutorial.files import write_atomically
     from snnl_tutorial.runs.records import read_records, summarize
 
     records = read_records(folder)
@@ -158,12 +158,12 @@ def results(
     text = summary.table.map(digits)
     click.echo(text.to_string(index=False))
     if csv:
-        write(csv, summary.table.to_csv(index=False, na_rep="nan").encode())
+        write_atomically(csv, summary.table.to_csv(index=False, na_rep="nan").encode())
     if markdown:
         lines = text.to_markdown(index=False, disable_numparse=True)
-        write(markdown, f"{lines}\n".encode())
+        write_atomically(markdown, f"{lines}\n".encode())
     if figure:
-        write(figure, draw(summary, x, y or tuple(summary.metrics)))
+        write_atomically(figure, draw(summary, x, y or tuple(summary.metrics)))
     elif x or y:
         raise click.UsageError("--x and --y need --figure")
 

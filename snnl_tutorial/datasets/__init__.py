@@ -1,1 +1,1 @@
-"""Real images to try the loss on: found, checked, drawn in batches, augmented."""
+"""Real images: download, verify, load and augment them."""

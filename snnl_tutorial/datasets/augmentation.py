@@ -1,4 +1,4 @@
-"""Small changes to images that leave their class alone."""
+"""Small random changes to images that do not change their class."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,15 @@ from torch.nn.functional import pad
 
 
 def shift(images: Tensor, generator: torch.Generator, pixels: int = 2) -> Tensor:
-    """Move each image by a few pixels, its own number of them; what comes in is black.
+    """Shift each image by a random number of pixels; the uncovered border is black.
 
     Args:
         images: (N, H, W).
         generator: on the CPU.
-        pixels: at most so many, up or down and left or right.
+        pixels: the largest shift, vertically and horizontally.
+
+    Returns:
+        The shifted images (N, H, W), on the device of `images`.
 
     Example:
         >>> moved = shift(torch.ones(1, 3, 3), torch.Generator().manual_seed(0), 1)
@@ -29,13 +32,16 @@ def shift(images: Tensor, generator: torch.Generator, pixels: int = 2) -> Tensor
 
 
 def shift_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
-    """`shift`, and left and right swapped in every second image, by chance.
+    """Shift each image, then mirror it left to right with probability 1/2.
 
-    For clothes; a mirrored digit is none.
+    This suits clothes; a mirrored digit is no longer a digit.
 
     Args:
         images: (N, H, W).
         generator: on the CPU.
+
+    Returns:
+        The changed images (N, H, W), on the device of `images`.
 
     Example:
         >>> shift_and_mirror(torch.ones(2, 4, 4), torch.Generator()).shape

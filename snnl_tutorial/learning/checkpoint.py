@@ -1,12 +1,13 @@
 """A training on disk, so that an interruption costs one epoch at most."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from snnl_tutorial.files import open_atomically
 
 
 @dataclass
@@ -31,8 +32,6 @@ class Checkpoint:
         """Write all of it, and replace the file only when that is done."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         content = {
             "settings": self.settings,
             "history": history,
@@ -41,11 +40,8 @@ class Checkpoint:
             "generator": self.generator.get_state(),
             "random": torch.get_rng_state(),  # of dropout, for instance
         }
-        try:
-            torch.save(content, unfinished)
-            unfinished.replace(self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with open_atomically(self.path) as file:
+            torch.save(content, file)
 
     def load(self) -> list[dict[str, float]]:
         """Restore all of it, and return the history; nothing happens without a file.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from snnl_tutorial.datasets.files import write
+from snnl_tutorial.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,9 +45,8 @@ def read_value(text: str) -> Any:
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Write a run's record to `NAME.json`."""
-    write(
-        folder / f"{record['run']}.json", (json.dumps(record, indent=2) + "\n").encode()
-    )
+    path = folder / f"{record['run']}.json"
+    write_atomically(path, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from snnl_tutorial.datasets.load import data_folder
+from snnl_tutorial.files import data_folder
 
 DOTS_PER_INCH = 144
 

@@ -1,30 +1,34 @@
 """`snnl data`, against the tiny sets and a server on this machine."""
 
 import gzip
+import sys
+from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 
-from snnl_tutorial.cli.data import data
-from snnl_tutorial.datasets import load, files
+from snnl_tutorial.cli import main
 from tests.datasets import fakes
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setenv("SNNL_DATA", str(tmp_path / "cache"))
-    for variable in ("no_proxy", "NO_PROXY"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    assert datasets.data_folder()  # loaded before: it keeps the true one
-    monkeypatch.setattr(files, "data_folder", lambda: tmp_path)
-    server = fakes.Server()
-    fakes.write_full_json(tmp_path, server.address("first"))
-    yield server
-    server.end()
+    yield from fakes.serve(tmp_path, monkeypatch, "first")
 
 
-def snnl_data(*arguments):
-    return CliRunner().invoke(data, [str(argument) for argument in arguments])
+@pytest.fixture
+def snnl_data(monkeypatch, capsys):
+    """Run `snnl data` as a user does."""
+
+    def run(*arguments):
+        words = ["snnl", "data", *(str(argument) for argument in arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        status = ended.value.code or 0
+        return SimpleNamespace(status=status, stdout=printed.out, stderr=printed.err)
+
+    return run
 
 
 def row(output, name, size):
@@ -39,9 +43,9 @@ def row(output, name, size):
     raise AssertionError(f"no row for {name} {size} in {output}")
 
 
-def test_list_says_what_is_there_and_how_to_get_the_rest(server, tmp_path):
+def test_list_says_what_is_there_and_how_to_get_the_rest(server, tmp_path, snnl_data):
     done = snnl_data("list")
-    assert done.exit_code == 0
+    assert done.status == 0
     assert row(done.stdout, "mnist", "small")[1:3] == ["5,000", "1,000"]
     missing = "full 5 5 missing: snnl data fetch mnist (1 KiB)"
     assert row(done.stdout, "mnist", "full") == missing.split()
@@ -49,7 +53,7 @@ def test_list_says_what_is_there_and_how_to_get_the_rest(server, tmp_path):
     assert "SNNL_DATA" in done.stdout
     assert server.requests == []
 
-    assert snnl_data("fetch", "mnist").exit_code == 0
+    assert snnl_data("fetch", "mnist").status == 0
     folder = tmp_path / "cache" / "mnist"
     good = row(snnl_data("list").stdout, "mnist", "full")
     assert good == ["full", "5", "5", str(folder)]
@@ -59,7 +63,7 @@ def test_list_says_what_is_there_and_how_to_get_the_rest(server, tmp_path):
     assert damaged == missing.replace("missing", "damaged").split()
 
 
-def test_list_shows_the_real_sets(monkeypatch, tmp_path):
+def test_list_shows_the_real_sets(monkeypatch, tmp_path, snnl_data):
     monkeypatch.setenv("SNNL_DATA", str(tmp_path))
     output = snnl_data("list").stdout
     for name, size, *counts in (
@@ -71,22 +75,22 @@ def test_list_shows_the_real_sets(monkeypatch, tmp_path):
         assert row(output, name, size)[1:3] == counts
 
 
-def test_fetch_names_the_files_and_then_says_that_all_is_there(server, tmp_path):
+def test_fetch_names_the_files_or_says_that_all_are_there(server, tmp_path, snnl_data):
     done = snnl_data("fetch", "mnist")
-    assert done.exit_code == 0
+    assert done.status == 0
     folder = tmp_path / "cache" / "mnist"
     assert done.stdout.split() == [str(folder / file) for file in fakes.MNIST]
     again = snnl_data("fetch", "mnist")
-    assert again.exit_code == 0
-    assert again.stdout == "mnist is there already, and good\n"
+    assert again.status == 0
+    assert again.stdout == "mnist is complete already\n"
     assert len(server.requests) == 4
 
 
-def test_import_names_the_files(server, tmp_path):
+def test_import_names_the_files(server, tmp_path, snnl_data):
     for file, content in fakes.BYMERGE.items():
         (tmp_path / f"{file}.gz").write_bytes(gzip.compress(content))
     done = snnl_data("import", "emnist-47", "--from", tmp_path)
-    assert done.exit_code == 0
+    assert done.status == 0
     folder = tmp_path / "cache" / "emnist-47"
     assert done.stdout.split() == [str(folder / file) for file in fakes.BYMERGE]
 
@@ -94,25 +98,36 @@ def test_import_names_the_files(server, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fetch", "mnist"], "no address gave the right file: http://127.0.0.1:"),
+        (["fetch", "mnist"], "no server sent the right file: http://127.0.0.1:"),
         (["fetch", "kmnist"], "name must be 'mnist' or "),
         (["import", "mnist", "--from", "nowhere"], "no train-images-idx3-ubyte or "),
     ],
 )
-def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server):
+def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server, snnl_data):
     server.answers["first"] = fakes.not_found
     done = snnl_data(*arguments)
-    assert done.exit_code == 1
+    assert done.status == 1
     assert done.stdout == ""
     assert done.stderr.startswith(f"snnl: {words}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_cache_that_cannot_be_made_is_one_line(server, tmp_path, monkeypatch):
+def test_a_missing_pooch_is_one_line(monkeypatch, snnl_data):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    monkeypatch.delenv("SNNL_DATA", raising=False)
+    done = snnl_data("list")
+    assert done.status == 1
+    assert done.stderr.startswith("snnl: the full data sets need pooch: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(
+    server, tmp_path, monkeypatch, snnl_data
+):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SNNL_DATA", str(tmp_path / "file"))
     done = snnl_data("fetch", "mnist")
-    assert done.exit_code == 1
+    assert done.status == 1
     assert done.stderr.startswith("snnl: ")
     assert str(tmp_path / "file") in done.stderr
     assert done.stderr.count("\n") == 1

@@ -9,6 +9,8 @@ import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from snnl_tutorial.datasets import load, registry
+
 LABELS = [0, 1, 1, 0, 2]
 
 
@@ -53,7 +55,7 @@ ARCHIVE = archive_of(
 
 
 def entry(contents, urls, **more):
-    """What full.json says of a set whose train files come first."""
+    """The entry in full.json of a set whose train files come first."""
     files = list(contents)
     train, test = files[:2], files[-2:]
     return {
@@ -69,8 +71,15 @@ def entry(contents, urls, **more):
     }
 
 
+def use_data_folder(folder, monkeypatch):
+    """Read registries and small sets from this folder, and full sets from its cache."""
+    for module in (load, registry):
+        monkeypatch.setattr(module, "data_folder", lambda: folder)
+    monkeypatch.setenv("SNNL_DATA", str(folder / "cache"))
+
+
 def write_full_json(folder, *addresses, archive=ARCHIVE):
-    """Describe the tiny sets, to be had at these addresses, in folder/full.json."""
+    """Describe the tiny sets in folder/full.json, with these addresses as mirrors."""
     zipped = {
         "urls": [f"{address}gzip.zip" for address in addresses],
         "archive_sha256": sha256(archive),
@@ -93,7 +102,7 @@ def good(handler, content):
 
 
 def decoded(handler, content):
-    """As servers do that take the .gz for a way of sending the file."""
+    """Declare the gzip as an encoding, which the client undoes, as some servers do."""
     handler.head(len(content), encoding="gzip")
     handler.wfile.write(content)
 
@@ -127,15 +136,15 @@ def flipped(handler, content):
 
 
 def stall(handler, content):
-    """Send a half, and nothing more until the test ends."""
+    """Send a half, and nothing more until `release` is set."""
     cut(handler, content)
     handler.wfile.flush()
     handler.server.half_sent.set()
-    handler.server.ended.wait(60)
+    handler.server.release.wait(60)
 
 
 def trickle(handler, content):
-    """Send without a pause, while the clock runs on for hours, and never all of it."""
+    """Send without a pause, while the server's clock advances by hours, forever."""
     handler.head(10**9)
     end = handler.server.clock + 10_000
     try:
@@ -149,15 +158,10 @@ def trickle(handler, content):
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append(self.path)
-        _, folder, file = self.path.split("/")
-        answer = self.server.answers.get(file, self.server.answers.get(folder, good))
-        content = ARCHIVE if file == "gzip.zip" else None
-        if content is None and file.removesuffix(".gz") in MNIST:
-            content = gzip.compress(MNIST[file.removesuffix(".gz")])
-        if content is None:
-            self.send_error(404)
-        else:
-            answer(self, self.server.contents.get(file, content))
+        answers = self.server.answers.items()
+        answer = next((a for part, a in answers if part in self.path), good)
+        file = self.path.rsplit("/", 1)[1]
+        answer(self, self.server.contents[file])
 
     def head(self, length, encoding=None):
         self.send_response(200)
@@ -172,13 +176,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the tiny sets; `answers` says which folder or file is served badly."""
+    """Serves the tiny sets. `answers`: how paths that contain the key are served."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.requests, self.answers, self.contents = [], {}, {}
+        self.requests, self.answers = [], {}
+        self.contents = {f"{file}.gz": gzip.compress(c) for file, c in MNIST.items()}
+        self.contents["gzip.zip"] = ARCHIVE
         self.clock = 0.0
-        self.half_sent, self.ended = threading.Event(), threading.Event()
+        self.half_sent, self.release = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self.thread.start()
 
@@ -186,7 +192,22 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/{folder}/"
 
     def end(self):
-        self.ended.set()
+        self.release.set()
         self.shutdown()
         self.server_close()
         self.thread.join()
+
+
+def serve(folder, monkeypatch, *mirrors):
+    """Give a server of the tiny sets under these mirrors, and an empty cache."""
+    use_data_folder(folder, monkeypatch)
+    # A proxy that is set, as in many a company, must not be used for this machine.
+    for scheme in ("http", "HTTP", "https", "HTTPS"):
+        monkeypatch.setenv(f"{scheme}_PROXY", "http://127.0.0.1:1")
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:1")
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    server = Server()
+    write_full_json(folder, *(server.address(mirror) for mirror in mirrors))
+    yield server
+    server.end()
