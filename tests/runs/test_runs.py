@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 import snnl_tutorial
-from snnl_tutorial.runs import records, surroundings
+from snnl_tutorial.runs import records, environment
 from snnl_tutorial.runs.chapters import complete, read_chapter
 from snnl_tutorial.runs.runs import run_chapter, run_name
 from tests import tiny
@@ -42,7 +42,7 @@ def test_a_run_leaves_its_notebook_and_its_record(tmp_path):
         "sources": chapter.sources,
         "parameters": {"seed": 3, "factor": 2.0, "name": "a", "fast": False},
         "metrics": {"product": 6.0, "text": "aa"},
-        "device": surroundings.device_name(),
+        "device": environment.device_name(),
         "commit": None,  # tmp_path is in no repository
     }
     assert {key: record[key] for key in expected} == expected
@@ -152,7 +152,7 @@ def test_names_of_different_runs_differ_and_are_safe(tmp_path):
         assert len(name) < 140
 
 
-# --- surroundings ---------------------------------------------------------------------
+# --- environment ---------------------------------------------------------------------
 
 
 def test_the_commit_of_a_file_that_git_knows(tmp_path):
@@ -169,13 +169,13 @@ def test_the_commit_of_a_file_that_git_knows(tmp_path):
     git("add", "known")
     git("commit", "--quiet", "-m", "one")
     git("tag", "-a", "v1", "-m", "a tag is no commit")
-    assert surroundings.commit(known) == git("rev-parse", "HEAD")
-    assert surroundings.commit(unknown) is None
+    assert environment.commit(known) == git("rev-parse", "HEAD")
+    assert environment.commit(unknown) is None
     known.write_text("b")
-    assert surroundings.commit(known) == git("rev-parse", "HEAD") + "-dirty"
+    assert environment.commit(known) == git("rev-parse", "HEAD") + "-dirty"
 
 
 def test_versions_say_what_is_missing():
-    assert surroundings.versions("no-such-package")["no-such-package"] == (
+    assert environment.versions("no-such-package")["no-such-package"] == (
         "not installed"
     )
