@@ -25,7 +25,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def device_name(device: str = "cpu") -> str:
-    """Return the hardware behind `"cpu"`, `"cuda:0"` or `"mps"`; "" if there is none."""
+    """Return the hardware behind `"cpu"`, `"cuda:0"` or `"mps"`; "" without it."""
     if device.startswith("cuda"):
         import torch
 

@@ -17,11 +17,11 @@ from typing import Any
 from snnl_tutorial.runs import environment
 from snnl_tutorial.runs.chapters import (
     Chapter,
-    Value,
     chapter_paths,
     fill_defaults,
     non_defaults,
 )
+from snnl_tutorial.runs.parameters import Value
 from snnl_tutorial.runs.records import read_glued, write_record
 
 LONGEST_NAME = 40

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from snnl_tutorial.runs.chapters import (
     Chapter,
-    Value,
     fill_defaults,
     find_chapter,
     read_chapter,
 )
+from snnl_tutorial.runs.parameters import Value
 from snnl_tutorial.runs.records import read_record
 from snnl_tutorial.runs.runs import run_chapter, run_name
 

@@ -110,8 +110,8 @@ def test_a_notebook_may_have_no_parameters(tmp_path):
     ("line", "words"),
     [
         ("a: int = 2 * n", "'a' must have a literal default; got 2 \\* n"),
-        ("a: list = [1]", "'a' must be an int or float or str or bool; it is a list"),
-        ("a = None", "'a' must be .*; it is a NoneType"),
+        ("a: list = [1]", "'a' must be of type int, float, str, bool; got list"),
+        ("a = None", "'a' must be .*; got NoneType"),
     ],
 )
 def test_a_parameter_that_cannot_be_set(tmp_path, line, words):
