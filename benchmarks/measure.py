@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -19,7 +18,7 @@ import torch
 from tqdm.auto import tqdm
 
 from snnl_tutorial.files import write_atomically
-from snnl_tutorial.runs.environment import device_name
+from snnl_tutorial.runs.environment import commit, device_name, versions
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -129,33 +128,25 @@ def in_own_process(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     return result
 
 
-def git(*words: str) -> str:
-    """What git prints; nothing outside a repository."""
-    command = ["git", *words]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-
-
-def surroundings(device: str) -> dict[str, str | int]:
-    """What the figures depend on, beside the code."""
-    here = [".", ":!data/results"]  # a table stored before does not change the code
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", *here)
+def environment(device: str) -> dict[str, str | int | None]:
+    """Return the hardware, versions and commit that the figures depend on."""
+    found = versions("torch")
     return {
         "device": device_name(device),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "commit": git("describe", "--always") + "-dirty" * bool(changed),
+        "python": found["python"],
+        "torch": found["torch"],
+        # Storing one table must not mark the code of the next one as changed.
+        "commit": commit(ROOT / "pyproject.toml", ignore="data/results"),
     }
 
 
 def store(name: str, rows: list[dict[str, Any]], device: str) -> Path:
-    """Write the table to data/results/, the surroundings in every row of it."""
+    """Write the table to data/results/, with the environment in every row."""
     kind = torch.device(device).type
     target = RESULTS / (f"{name}.csv" if kind == "cpu" else f"{name}-{kind}.csv")
-    around = surroundings(device)
+    around = environment(device)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [*rows[0], *around], lineterminator="\n")
     writer.writeheader()

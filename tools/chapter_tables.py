@@ -17,7 +17,7 @@ from typing import NamedTuple
 import yaml
 from set_repository import HomeError, current_home
 
-from snnl_tutorial.datasets.files import write
+from snnl_tutorial.files import write_atomically
 
 FIRST_CELL = re.compile(r"# (.+?): (.+\?)\n\n\*Reading (\d+) minutes")
 BEGIN = "<!-- table of chapters: `make tables` writes it -->"
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         outdated = outdated_pages(options.root)
         if not options.check:
             for path, text in outdated.items():
-                write(path, text.encode("utf-8"))
+                write_atomically(path, text.encode("utf-8"))
                 print(path.relative_to(options.root))
             return 0
     except (TableError, HomeError, OSError) as error:

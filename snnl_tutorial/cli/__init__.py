@@ -1,4 +1,4 @@
-"""`snnl`: the front door. A command imports what it needs only when it is called."""
+"""The command line, `snnl`. Each command imports what it needs when it is called."""
 
 import sys
 from typing import Any, NoReturn
@@ -15,13 +15,13 @@ from snnl_tutorial.cli.runs import chapters, results, run, sweep
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C, with the status that a shell expects."""
+    """Ctrl-C, with the exit status that shells expect."""
 
     exit_code = 130
 
 
 class Commands(click.Group):
-    """Commands that tell the user what is wrong, and never show a traceback for it."""
+    """Turns every expected error into a `ClickException`, shown without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -32,7 +32,7 @@ class Commands(click.Group):
             raise click.ClickException(
                 f'{error.name} is not installed: pip install "snnl-tutorial[run]"'
             ) from error
-        except BrokenPipeError:  # `| head` has read enough: click ends quietly
+        except BrokenPipeError:  # `| head` closed the pipe: click ends quietly
             raise
         except (ImportError, OSError, TypeError, ValueError) as error:
             raise click.ClickException(str(error)) from error
@@ -41,12 +41,12 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="snnl-tutorial", message="%(version)s")
 def snnl() -> None:
-    """Run the chapters of the soft nearest neighbor loss, taken apart."""
+    """Run the chapters of "The soft nearest neighbor loss, taken apart"."""
 
 
 @snnl.command()
 def info() -> None:
-    """Print versions, devices and folders: what a bug report needs."""
+    """Print versions, devices and folders, for a bug report."""
     import platform
 
     import torch
@@ -76,14 +76,14 @@ for command in (chapters, run, sweep, results, data):
 
 
 def main() -> NoReturn:
-    """Run `snnl`, and tell in one line what is wrong."""
+    """Run `snnl`; an error is one line on stderr, with a non-zero exit status."""
     try:
         status = snnl.main(prog_name="snnl", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         status = error.exit_code
     except click.ClickException as error:
-        message = " ".join(error.format_message().split())  # one line of it
+        message = " ".join(error.format_message().split())
         click.echo(f"snnl: {message}", err=True)
         status = error.exit_code
     sys.exit(status)

@@ -18,13 +18,13 @@ folder_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Where notebooks and records are written.",
+    help="Output folder of notebooks and records.",
 )
 
 
 @click.command()
 def chapters() -> None:
-    """List the chapters and the parameters that each can be run with."""
+    """List the chapters and their parameters."""
     from snnl_tutorial.runs.chapters import chapter_paths, read_chapter
 
     for path in chapter_paths():
@@ -42,17 +42,17 @@ def chapters() -> None:
     nargs=2,
     multiple=True,
     metavar="NAME VALUE",
-    help="A parameter; `snnl chapters` lists them. Can be given several times.",
+    help="Set a parameter (`snnl chapters` lists them). Can be repeated.",
 )
-@click.option("--device", help="Where to run, such as cuda: short for -p device cuda.")
+@click.option("--device", help="Device, such as cuda: short for -p device cuda.")
 @folder_option
 def run(
     chapter: str, parameters: list[tuple[str, str]], device: str | None, folder: Path
 ) -> None:
     """Run CHAPTER: its number, its name, or the path of a notebook.
 
-    Its notebook is executed with these parameters, and written to DIR together with a
-    record of what it measured. An earlier run with the same parameters is replaced.
+    The notebook is executed with these parameters, and written to DIR with a record of
+    its results. An earlier run with the same parameters is replaced.
     """
     from snnl_tutorial.runs.chapters import read_chapter
     from snnl_tutorial.runs.runs import run_chapter
@@ -62,10 +62,10 @@ def run(
         if name in given:
             raise ValueError(f"parameter {name!r} is given twice")
         given[name] = value
-    quiet()
+    silence_libraries()
     record = run_chapter(read_chapter(chapter), given, folder, sys.stderr.isatty())
     if record["status"] == "failed":
-        raise click.ClickException(failure(record))
+        raise click.ClickException(failure_line(record))
     click.echo(folder / f"{record['run']}.ipynb")
     for name, value in record["metrics"].items():
         click.echo(f"    {name:16} {value}")
@@ -80,14 +80,14 @@ def run(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many run at the same time.",
+    help="Number of runs at the same time.",
 )
-@click.option("--device", help="Where to run them all, such as cuda.")
+@click.option("--device", help="Device of all runs, such as cuda.")
 def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
-    r"""Run all that FILE (YAML) asks for, and that is not done yet.
+    """Execute all runs of FILE (YAML) that are not done yet.
 
-    FILE has a chapter, the parameters that all runs share, and a grid of lists, of
-    which every combination is run:
+    FILE has a chapter, the parameters that all runs share, and a grid of lists of
+    values, of which every combination is run:
 
     \b
     chapter: 5
@@ -96,16 +96,16 @@ def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
       factor: [0.0, 0.5]
       seed: [0, 1, 2]
 
-    Give the same command again to go on after an interruption.
-    """
+    After an interruption, the same command continues the sweep.
+    """  # noqa: D301 (a raw string would hide \b from click)
     from snnl_tutorial.runs.sweeps import read_sweep, run_sweep
 
     runs = read_sweep(file, {"device": device} if device else {})
-    quiet()
+    silence_libraries()
     records = run_sweep(runs, folder, jobs, sys.stderr.isatty())
     failed = [record for record in records if record["status"] == "failed"]
     for record in failed:
-        click.echo(f"snnl: {failure(record)}", err=True)
+        click.echo(f"snnl: {failure_line(record)}", err=True)
     click.echo(
         f"{len(runs)} runs in {folder}: {len(runs) - len(records)} done before, "
         f"{len(records) - len(failed)} done now, {len(failed)} failed"
@@ -114,30 +114,32 @@ def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
         sys.exit(1)
 
 
-def failure(record: dict[str, Any]) -> str:
-    """Say in one line which run failed, and why."""
-    return f"{record['run']} failed: {record.get('cause')}"
+def failure_line(record: dict[str, Any]) -> str:
+    """Return one line that says which run failed, and why."""
+    return " ".join(f"{record['run']} failed: {record.get('cause')}".split())
 
 
-def quiet() -> None:
-    """Let the libraries say nothing of their own: what goes wrong, we tell, once."""
+def silence_libraries() -> None:
+    """Turn off the libraries' own log: a failure is reported once, by us."""
     for name in ("papermill", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def output(name: str, text: str) -> Any:
-    """Make an option that names a file to write."""
+def file_option(name: str, text: str) -> Any:
+    """Return an option whose value is the path of an output file."""
     kind = click.Path(path_type=Path, dir_okay=False)
     return click.option(name, metavar="FILE", type=kind, help=text)
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@output("--csv", "Write the table here, with all digits.")
-@output("--markdown", "Write the table here, as Markdown.")
-@output("--figure", "Draw the metrics, and write the picture (.png) here.")
-@click.option("--x", metavar="NAME", help="In the figure: the parameter to the right.")
-@click.option("--y", metavar="METRIC", multiple=True, help="In the figure: only these.")
+@file_option("--csv", "Write the table to FILE, with all digits.")
+@file_option("--markdown", "Write the table to FILE, as Markdown.")
+@file_option("--figure", "Draw the metrics to FILE (.png).")
+@click.option("--x", metavar="NAME", help="In the figure: the parameter on the x axis.")
+@click.option(
+    "--y", metavar="METRIC", multiple=True, help="In the figure: this metric."
+)
 def results(
     folder: Path,
     csv: Path | None,
@@ -146,16 +148,16 @@ def results(
     x: str | None,
     y: tuple[str, ...],
 ) -> None:
-    """Sum up the runs in DIR: mean and standard deviation (sd) over the seeds."""
+    """Summarize the runs in DIR: mean and standard deviation (sd) over the seeds."""
     from snnl_tutorial.files import write_atomically
     from snnl_tutorial.runs.records import read_records, summarize
 
     records = read_records(folder)
     for record in records:
         if record["status"] == "failed":
-            click.echo(f"snnl: left out: {failure(record)}", err=True)
+            click.echo(f"snnl: left out: {failure_line(record)}", err=True)
     summary = summarize(records)
-    text = summary.table.map(digits)
+    text = summary.table.map(format_number)
     click.echo(text.to_string(index=False))
     if csv:
         write_atomically(csv, summary.table.to_csv(index=False, na_rep="nan").encode())
@@ -168,26 +170,26 @@ def results(
         raise click.UsageError("--x and --y need --figure")
 
 
-def digits(value: Any) -> str:
-    """Write a number with four digits.
+def format_number(value: Any) -> str:
+    """Format a float with four digits, and anything else as it is.
 
     Example:
-        >>> digits(0.123456), digits(3), digits("mnist")
+        >>> format_number(0.123456), format_number(3), format_number("mnist")
         ('0.1235', '3', 'mnist')
     """
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def draw(summary: "Summary", x: str | None, metrics: tuple[str, ...]) -> bytes:
-    """Draw the metrics below each other; return the PNG."""
+    """Draw one panel for each metric; return the PNG."""
     from matplotlib.figure import Figure
 
     from snnl_tutorial.view.sweeps import LABEL_COLUMNS, plot_metric
 
     if not metrics:
-        raise ValueError("there is no metric to draw: the notebooks glued no number")
-    names = 16 * len(summary.varying)  # columns of a setting's name, about
-    lines = len(summary.table) * (1 + names // LABEL_COLUMNS) if x is None else 0
+        raise ValueError("there is no metric to draw: the notebooks stored no number")
+    label_width = 16 * len(summary.varying)  # characters, roughly
+    lines = len(summary.table) * (1 + label_width // LABEL_COLUMNS) if x is None else 0
     height = max(3.5, 1 + 0.2 * lines)  # inches
     figure = Figure(figsize=(9, height * len(metrics)), layout="constrained")
     axes = figure.subplots(len(metrics), squeeze=False)[:, 0]

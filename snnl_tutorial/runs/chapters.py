@@ -1,47 +1,40 @@
-"""Chapters as programs: which there are, and the parameters of each."""
+"""Chapters as programs: which chapters there are, and the parameters of each."""
 
-import ast
 import hashlib
 import json
-import math
+import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-Value = int | float | str | bool
-KINDS: dict[str, type] = {kind.__name__: kind for kind in (int, float, str, bool)}
+from snnl_tutorial.runs.parameters import Parameter, Value, convert, read_parameter
 
-
-class Parameter(NamedTuple):
-    """One line of a chapter's parameters cell: `seed: int = 0  # decides the draws`."""
-
-    name: str
-    kind: type
-    default: Value
-    comment: str
+SOURCE_LINK = re.compile(r"\]\([^)\s]*/(snnl_tutorial/[\w/]+)\.py\)")
+"""A Markdown link to a module of this package, in the repository."""
 
 
 class Chapter(NamedTuple):
-    """A notebook that can be run with other parameters than its own."""
+    """A notebook that can be run with other values of its parameters."""
 
     path: Path
     title: str
     question: str
+    explains: str
+    """The module that the chapter explains, with dots; "" if it names none."""
     parameters: dict[str, Parameter]
     sources: str
-    """The sha256 of its code: the same code and parameters need no second run."""
+    """The sha256 of the code cells: equal code and values are not run twice."""
 
 
 def book_folder() -> Path:
-    """Find the chapters: inside an installed package, or beside it in a clone."""
-    package = Path(__file__).parents[1]
+    """Return the folder of the book: in an installed package, or in a clone."""
+    package = Path(__file__).resolve().parents[1]
     inside, beside = package / "book", package.parent / "book"
     return inside if inside.is_dir() else beside
 
 
 def chapter_paths() -> list[Path]:
-    """Return the notebooks of the book, in its order."""
+    """Return the paths of the book's notebooks, in order."""
     return sorted((book_folder() / "chapters").glob("[0-9][0-9]_*.ipynb"))
 
 
@@ -49,11 +42,11 @@ def find_chapter(name: str | int | Path) -> Path:
     """Return the path of a chapter.
 
     Args:
-        name: its number, its name, or the path of any notebook.
+        name: the chapter's number or name, or the path of any notebook.
 
     Raises:
-        ValueError: no chapter of this name; the message names those that there are.
-        FileNotFoundError: no notebook at this path.
+        ValueError: there is no such chapter; the message lists the known ones.
+        FileNotFoundError: there is no notebook at this path.
 
     Example:
         >>> find_chapter(5).name, find_chapter("05_layer_sum").name
@@ -76,19 +69,20 @@ def find_chapter(name: str | int | Path) -> Path:
 
 
 def read_chapter(name: str | int | Path) -> Chapter:
-    """Read what a chapter asks and which parameters it has.
+    """Read a chapter's title, question and parameters.
 
     Args:
         name: as in `find_chapter`.
 
     Raises:
-        ValueError: as in `find_chapter`; a file that is no notebook; a parameter that
-            is no literal int, float, str or bool.
+        ValueError: as in `find_chapter`; or the file is not a notebook; or a
+            parameter's default is not a literal int, float, str or bool.
+        FileNotFoundError: as in `find_chapter`.
 
     Example:
         >>> chapter = read_chapter(5)
-        >>> chapter.title
-        'Layer sum'
+        >>> chapter.title, chapter.explains
+        ('Layer sum', 'snnl_tutorial.loss.layers')
         >>> chapter.parameters["seed"].comment
         'decides every random draw'
     """
@@ -100,54 +94,54 @@ def read_chapter(name: str | int | Path) -> Chapter:
         notebook = nbformat.read(path, as_version=4)
         entries = papermill.inspect_notebook(path)
     except (AttributeError, ValueError, nbformat.ValidationError) as error:
-        raise ValueError(f"{path} is no notebook that can be run: {error}") from error
+        raise ValueError(
+            f"{path} is not a notebook that can be run: {error}"
+        ) from error
     parameters = [read_parameter(entry) for entry in entries.values()]
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    heading = texts[0].strip().partition("\n")[0].lstrip("# ") if texts else ""
+    introduction = texts[0] if texts else ""
+    heading = introduction.strip().partition("\n")[0].lstrip("# ")
     title, _, question = heading.partition(": ")
     return Chapter(
         path=path,
         title=title,
         question=question,
+        explains=explained_module(introduction),
         parameters={parameter.name: parameter for parameter in parameters},
         sources=hashlib.sha256(json.dumps(code).encode()).hexdigest(),
     )
 
 
-def read_parameter(entry: Mapping[str, str]) -> Parameter:
-    """Make a parameter of papermill's description of a line."""
-    name, text = entry["name"], entry["default"]
-    try:
-        default = ast.literal_eval(text)
-    except (SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"parameter {name!r} must have a literal default; got {text}"
-        ) from error
-    annotation = entry["inferred_type_name"]
-    kind = type(default).__name__ if annotation == "None" else annotation
-    if kind not in KINDS:
-        raise ValueError(
-            f"parameter {name!r} must be an {' or '.join(KINDS)}; it is a {kind}"
-        )
-    parameter = Parameter(name, KINDS[kind], default, entry["help"])
-    return parameter._replace(default=convert(default, parameter))
+def explained_module(first_cell_source: str) -> str:
+    """Return the module that a chapter explains: the first one its first cell links to.
+
+    Returns:
+        The module's name with dots, or "" without such a link.
+
+    Example:
+        >>> blob = "https://github.com/owner/name/blob/main"
+        >>> explained_module(f"[`loss/a.py`]({blob}/snnl_tutorial/loss/a.py)")
+        'snnl_tutorial.loss.a'
+    """
+    link = SOURCE_LINK.search(first_cell_source)
+    return link[1].replace("/", ".") if link else ""
 
 
-def complete(chapter: Chapter, given: Mapping[str, Any]) -> dict[str, Value]:
+def fill_defaults(chapter: Chapter, given: Mapping[str, Any]) -> dict[str, Value]:
     """Return the value of every parameter: the given one, or else the default.
 
     Args:
-        chapter: whose parameters these are.
-        given: values by name. A text stands for a number, as on a command line; an
-            integer may stand for a float.
+        chapter: from `read_chapter`.
+        given: values by name. Numbers and booleans may be written as text, as on a
+            command line, and a float as an integer.
 
     Raises:
-        ValueError: a name that the chapter does not have, with those that it has.
-        TypeError: a value of another type; it says which is expected.
+        ValueError: the chapter has no parameter of this name.
+        TypeError: a value has the wrong type.
 
     Example:
-        >>> complete(read_chapter(1), {"seed": "3"})
+        >>> fill_defaults(read_chapter(1), {"seed": "3"})
         {'seed': 3, 'dataset': 'mnist', 'per_class': 6, 'device': 'cpu'}
     """
     for name in given:
@@ -162,21 +156,15 @@ def complete(chapter: Chapter, given: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
-def convert(value: Any, parameter: Parameter) -> Value:
-    """Return the value as one of the parameter's type, or raise a TypeError."""
-    kind: Any = parameter.kind
-    got = value
-    if isinstance(value, str) and kind is not str:
-        text = value.capitalize() if value in ("true", "false") else value
-        with suppress(SyntaxError, ValueError):  # no literal: told below
-            value = ast.literal_eval(text)
-    if kind is float and type(value) is int:
-        with suppress(OverflowError):  # told below, too
-            value = float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        expected = "a finite float" if kind is float else f"of type {kind.__name__}"
-        raise TypeError(
-            f"parameter {parameter.name!r} must be {expected}; "
-            f"got {type(got).__name__} {got!r}"
-        )
-    return value
+def non_defaults(chapter: Chapter, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values that differ from the defaults, in the chapter's own order.
+
+    Example:
+        >>> non_defaults(read_chapter(1), {"device": "cpu", "per_class": 3, "seed": 1})
+        {'seed': 1, 'per_class': 3}
+    """
+    return {
+        name: values[name]
+        for name, parameter in chapter.parameters.items()
+        if name in values and values[name] != parameter.default
+    }

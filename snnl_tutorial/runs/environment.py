@@ -1,25 +1,22 @@
-"""What a result depends on beside its parameters: versions, device, commit."""
+"""The environment that a result depends on: versions, hardware, commit."""
 
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import snnl_tutorial
-
 
 def versions(*packages: str) -> dict[str, str]:
-    """Return the versions of Python, of this package, and of those named here.
+    """Return the versions of Python, of this package, and of the given packages.
 
     Example:
-        >>> list(versions("torch"))
-        ['python', 'snnl_tutorial', 'torch']
+        >>> list(versions("torch", "no-such-package"))
+        ['python', 'snnl_tutorial', 'torch', 'no-such-package']
+        >>> versions("no-such-package")["no-such-package"]
+        'not installed'
     """
-    found = {
-        "python": platform.python_version(),
-        "snnl_tutorial": snnl_tutorial.__version__,
-    }
-    for package in packages:
+    found = {"python": platform.python_version()}
+    for package in ("snnl_tutorial", *packages):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -28,13 +25,13 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def device_name(device: str = "cpu") -> str:
-    """Return what hardware `"cpu"`, `"cuda:0"` or `"mps"` is here."""
+    """Return the hardware behind `"cpu"`, `"cuda:0"` or `"mps"`; "" without it."""
     if device.startswith("cuda"):
         import torch
 
         try:
             return torch.cuda.get_device_name(device)
-        except (AssertionError, RuntimeError, ValueError):  # there is none, or not this
+        except (AssertionError, RuntimeError, ValueError):  # no CUDA, or no such GPU
             return ""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -44,24 +41,28 @@ def device_name(device: str = "cpu") -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def commit(path: Path) -> str | None:
-    """Return the commit of a file in git, "-dirty" if anything has changed since.
+def commit(path: Path, ignore: str | None = None) -> str | None:
+    """Return the commit that a file belongs to, with "-dirty" if there are changes.
 
-    None where git does not know the file, or is not installed.
+    Args:
+        path: a file in a git repository.
+        ignore: a folder, relative to the top of the repository. Changes in it do not
+            make the commit dirty.
+
+    Returns:
+        The full hash. None if git does not track the file, or is not installed.
     """
-    git = ["git", "-C", str(path.parent)]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(path.parent), *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    counted = [":/"] if ignore is None else [":/", f":(top,exclude){ignore}"]
     try:
-        subprocess.run(
-            [*git, "ls-files", "--error-unmatch", path.name],
-            check=True,
-            capture_output=True,
-        )
-        described = subprocess.run(
-            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        git("ls-files", "--error-unmatch", path.name)
+        head = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", *counted)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return described.stdout.strip()
+    return f"{head}-dirty" if changes else head

@@ -1,4 +1,4 @@
-"""The records of runs: written whole, read back, and summed up in a table."""
+"""Records of runs: write them, read them, and summarize them in a table."""
 
 import ast
 import json
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 KEYS = {"run", "status", "chapter", "parameters", "metrics"}
-"""What makes a JSON file a record."""
+"""A JSON file with at least these keys is a record."""
 
 
-def glued(path: Path) -> dict[str, Any]:
-    """Return what a notebook stored with `notebook.glue`; {} without a notebook."""
+def read_glued(path: Path) -> dict[str, Any]:
+    """Return the values that a notebook stored with `notebook.glue`; {} if no file."""
     import nbformat
 
     if not path.exists():
@@ -28,13 +28,13 @@ def glued(path: Path) -> dict[str, Any]:
         for output in cell.get("outputs", []):
             stored = output.get("metadata", {}).get("scrapbook")
             if stored:
-                with suppress(SyntaxError, ValueError):  # a figure, glued by myst-nb
+                with suppress(SyntaxError, ValueError):  # a figure, not a value
                     metrics[stored["name"]] = read_value(output.data["text/plain"])
     return metrics
 
 
 def read_value(text: str) -> Any:
-    """Undo `repr` of a number or a text.
+    """Invert `repr` for a number or a text.
 
     Example:
         >>> read_value("0.5"), read_value("'mnist'"), read_value("nan")
@@ -50,7 +50,7 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Return a record, or None if the file is not there or is something else."""
+    """Return the record in a file, or None if there is none."""
     try:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
@@ -60,10 +60,10 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Return all records in a folder and the folders in it.
+    """Return all records in a folder and its subfolders.
 
     Raises:
-        FileNotFoundError: there is no such folder, or no record in it.
+        FileNotFoundError: the folder does not exist, or holds no record.
     """
     paths = (path for path in sorted(folder.rglob("*.json")) if path.is_file())
     found = [read_record(path) for path in paths]
@@ -74,26 +74,26 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
 
 
 class Summary(NamedTuple):
-    """Runs that differ only in their seed, as one row."""
+    """A table with one row for all runs that differ only in their seed."""
 
     table: "pd.DataFrame"
-    """The chapter, what varies, the number of runs, and two columns for each metric."""
+    """Columns: the chapter, each varying parameter, n, two columns for each metric."""
     varying: list[str]
-    """The parameters that vary, but for the seed."""
+    """The parameters that vary, other than the seed."""
     metrics: list[str]
-    """The numbers that the notebooks glued."""
+    """The names of the numeric metrics."""
 
 
 def summarize(records: Iterable[dict[str, Any]]) -> Summary:
-    """Sum up the runs that are done: mean and standard deviation over the seeds.
+    """Compute the mean and standard deviation over the seeds, of runs that are done.
 
     Args:
-        records: as from `read_records`.
+        records: from `read_records`.
 
     Returns:
-        A table with a row for each setting, the parameters that vary, the number of
+        A table with a row for each setting, its varying parameters, the number of
         runs `n`, and for each metric its `mean` and `sd` (divided by n - 1; NaN for
-        one run). What a notebook glued that is no number is left out.
+        one run). Metrics that are not numbers are left out.
 
     Raises:
         ValueError: no run is done.
@@ -121,18 +121,19 @@ def summarize(records: Iterable[dict[str, Any]]) -> Summary:
     ]
     keys = [settings[name] for name in varying]
     chapters = pd.Series([record["chapter"] for record in done], name="chapter")
-    metrics = pd.DataFrame([numbers(record["metrics"]) for record in done])
-    # Under a number and not a name, a metric cannot be mistaken for a parameter.
+    metrics = pd.DataFrame([numeric_metrics(record) for record in done])
+    # Columns are numbered, so that no metric is mistaken for a parameter of its name.
     names, metrics.columns = list(metrics.columns), pd.RangeIndex(metrics.shape[1])
     groups = metrics.groupby([chapters, *keys], dropna=False)
     columns = {"n": groups.size()}
     for i, name in enumerate(names):
-        # One NaN makes the mean a NaN: a run that diverged is not to be overlooked.
+        # One NaN makes the mean NaN, so that a diverged run is noticed.
         columns[f"{name} mean"] = groups[i].agg(lambda rows: rows.mean(skipna=False))
         columns[f"{name} sd"] = groups[i].agg(lambda rows: rows.std(skipna=False))
     return Summary(pd.DataFrame(columns).reset_index(), varying, names)
 
 
-def numbers(metrics: dict[str, Any]) -> dict[str, float]:
-    """Return the metrics that are numbers."""
-    return {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
+def numeric_metrics(record: dict[str, Any]) -> dict[str, float]:
+    """Return the metrics of a record that are numbers."""
+    metrics = record["metrics"].items()
+    return {k: float(v) for k, v in metrics if isinstance(v, int | float)}

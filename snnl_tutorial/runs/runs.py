@@ -1,7 +1,7 @@
 """One run of a chapter: the executed notebook, and a record of how it came about.
 
-While it runs, and if it fails or is interrupted, the notebook is `NAME.partial.ipynb`.
-A run that is done has `NAME.ipynb` and `NAME.json`.
+The notebook is `NAME.partial.ipynb` while it runs, and stays so if the run fails or is
+interrupted. A run that is done has `NAME.ipynb` and `NAME.json`.
 """
 
 import hashlib
@@ -15,10 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from snnl_tutorial.runs import environment
-from snnl_tutorial.runs.chapters import Chapter, Value, complete
-from snnl_tutorial.runs.records import glued, write_record
+from snnl_tutorial.runs.chapters import (
+    Chapter,
+    chapter_paths,
+    fill_defaults,
+    non_defaults,
+)
+from snnl_tutorial.runs.parameters import Value
+from snnl_tutorial.runs.records import read_glued, write_record
 
-LONGEST_NAME = 120
+LONGEST_NAME = 40
+"""Characters of a run's name before the hash."""
 
 
 def run_chapter(
@@ -27,37 +34,37 @@ def run_chapter(
     folder: Path | str = "runs",
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Execute a chapter with other parameters, and record what came out.
+    """Execute a chapter with the given parameters, and record the results.
 
-    It replaces an earlier run of the same name, at the end. It runs where the chapter
-    lies, as in Jupyter.
+    The working directory is the chapter's folder, as in Jupyter. An earlier run of the
+    same name is replaced when this one ends.
 
     Args:
         chapter: from `read_chapter`.
-        parameters: those that differ from the chapter's own, by name.
-        folder: where to write; made if it is not there.
-        progress: whether to show a bar.
+        parameters: values by name; the others keep their defaults.
+        folder: output folder; created if needed.
+        progress: whether to show a progress bar.
 
     Returns:
-        The record, as it is written to `NAME.json`. Its status is `"done"`, or
-        `"failed"` with a cause: what a chapter does wrong is not raised.
+        The record, as written to `NAME.json`. Its status is `"done"`, or `"failed"`
+        with a cause: an error in the chapter is recorded, not raised.
 
     Raises:
-        ValueError, TypeError: a parameter, as in `complete`.
+        ValueError, TypeError: a wrong parameter, as in `fill_defaults`.
 
     Example:
         >>> record = run_chapter(read_chapter(5), {"factor": 0.1})  # doctest: +SKIP
         >>> record["run"], record["status"]  # doctest: +SKIP
-        ('05_layer_sum-factor=0.1', 'done')
+        ('05-factor=0.1', 'done')
     """
-    values = complete(chapter, parameters)
+    values = fill_defaults(chapter, parameters)
     name = run_name(chapter, values)
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     finished, partial = folder / f"{name}.ipynb", folder / f"{name}.partial.ipynb"
     partial.unlink(missing_ok=True)
     started, clock = datetime.now(UTC), time.perf_counter()
-    cause = execute(chapter, changed(chapter, values), partial, progress)
+    cause = execute(chapter, non_defaults(chapter, values), partial, progress)
     record = {
         "run": name,
         "status": "failed" if cause else "done",
@@ -65,10 +72,10 @@ def run_chapter(
         "chapter": chapter.path.stem,
         "sources": chapter.sources,
         "parameters": values,
-        "metrics": glued(partial),
-        "versions": surroundings.versions("torch", "numpy", "scikit-learn"),
-        "device": surroundings.device_name(str(values.get("device", "cpu"))),
-        "commit": surroundings.commit(chapter.path),
+        "metrics": read_glued(partial),
+        "versions": environment.versions("torch", "numpy", "scikit-learn"),
+        "device": environment.device_name(str(values.get("device", "cpu"))),
+        "commit": environment.commit(chapter.path),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 1),
     }
@@ -81,15 +88,15 @@ def run_chapter(
 
 
 def execute(
-    chapter: Chapter, changes: Mapping[str, Value], output: Path, progress: bool
+    chapter: Chapter, parameters: Mapping[str, Value], output: Path, progress: bool
 ) -> str | None:
-    """Execute the notebook; return None, or in one line why it did not end well."""
+    """Execute the notebook; return None, or the cause of the failure in one line."""
     import papermill
     from jupyter_client.manager import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
 
     class QuietKernelManager(AsyncKernelManager):
-        """Drops the kernel's own chatter; what a cell writes comes as its output."""
+        """Discards the kernel's own messages; the output of cells is not affected."""
 
         async def start_kernel(self, **kw: Any) -> None:  # type: ignore[override]
             await super().start_kernel(**kw, stderr=subprocess.DEVNULL)
@@ -98,23 +105,23 @@ def execute(
         papermill.execute_notebook(
             chapter.path,
             output,
-            changes,
+            parameters,
             progress_bar=progress,
-            # Unlike papermill's cwd, this also holds when several run in threads.
+            # The kernel's folder. Papermill's cwd would move this whole process.
             resources={"metadata": {"path": str(chapter.path.parent)}},
             kernel_manager_class=QuietKernelManager,
         )
     except PapermillExecutionError as error:
         cause = f"{error.ename}: {error.evalue}"
-    except Exception as error:  # the kernel is gone, or was never there
+    except Exception as error:  # the kernel died, or could not start
         cause = f"{type(error).__name__}: {error}"
     else:
         return None
-    return " ".join(f"{cause} (in cell [{last_cell(output)}])".split())
+    return " ".join(f"{cause} (in cell [{last_started_cell(output)}])".split())
 
 
-def last_cell(path: Path) -> int:
-    """Return the number of the last cell of code that was begun; 0 if there is none."""
+def last_started_cell(path: Path) -> int:
+    """Return the number of the last code cell that started; 0 if none did."""
     import nbformat
 
     if not path.exists():
@@ -125,31 +132,32 @@ def last_cell(path: Path) -> int:
     )
 
 
-def changed(chapter: Chapter, values: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the values that differ from the chapter's own, in alphabetical order."""
-    return {
-        name: values[name]
-        for name in sorted(values)
-        if values[name] != chapter.parameters[name].default
-    }
-
-
 def run_name(chapter: Chapter, values: Mapping[str, Value]) -> str:
-    """Name a run after the chapter and the parameters that differ from its own.
+    """Name a run by its chapter and as many non-default values as fit.
 
-    The name is safe as the name of a file. Where that costs a character, or the name
-    is too long, the beginning of a hash tells it from others.
+    A chapter of the book is named by its number, another notebook by its file. Names
+    are safe as file names. If a value is left out or a character is replaced, the name
+    ends in the first eight digits of a hash of all values.
 
     Example:
         >>> from snnl_tutorial.runs.chapters import read_chapter
-        >>> chapter = read_chapter(5)
-        >>> run_name(chapter, complete(chapter, {"seed": 3, "factor": 0.1}))
-        '05_layer_sum-factor=0.1-seed=3'
+        >>> chapter = read_chapter(8)
+        >>> run_name(chapter, {"seed": 3, "factor": 0.1})
+        '08-seed=3-factor=0.1'
+        >>> run_name(chapter, {"seed": 3, "dataset": "emnist-47", "learning_rate": 0.1})
+        '08-seed=3-dataset=emnist-47-c8854f4f'
     """
-    parts = [f"{key}={value}" for key, value in changed(chapter, values).items()]
-    full = "-".join([chapter.path.stem, *parts])
-    safe = re.sub(r"[^\w.+=-]", "_", full, flags=re.ASCII)
-    if safe == full and len(full) <= LONGEST_NAME and full.count("=") == len(parts):
+    stem = chapter.path.stem
+    first = stem[:2] if chapter.path in chapter_paths() else stem
+    settings = [
+        f"{key}={value}" for key, value in non_defaults(chapter, values).items()
+    ]
+    parts = [first, *settings]
+    full = "-".join(parts)
+    while len("-".join(parts)) > LONGEST_NAME and len(parts) > 1:
+        parts.pop()
+    name = re.sub(r"[^\w.+=-]", "_", "-".join(parts)[:LONGEST_NAME], flags=re.ASCII)
+    if name == full and full.count("=") == len(settings):
         return full
     digest = hashlib.sha256(full.encode()).hexdigest()[:8]
-    return f"{safe[:LONGEST_NAME]}-{digest}"
+    return f"{name}-{digest}"

@@ -1,19 +1,19 @@
-"""Many runs from one file: checked whole, run side by side, gone on with later."""
+"""Sweeps: many runs from one file, checked first, run in parallel, and resumable."""
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from snnl_tutorial.runs.chapters import (
     Chapter,
-    Value,
-    complete,
+    fill_defaults,
     find_chapter,
     read_chapter,
 )
+from snnl_tutorial.runs.parameters import Value
 from snnl_tutorial.runs.records import read_record
 from snnl_tutorial.runs.runs import run_chapter, run_name
 
@@ -29,14 +29,13 @@ class Run(NamedTuple):
 
 
 def read_sweep(
-    path: Path | str, everywhere: Mapping[str, Value] | None = None
+    path: Path | str, overrides: Mapping[str, Value] | None = None
 ) -> list[Run]:
     """Read a sweep from a YAML file, and check all of it.
 
-    The file has a `chapter` (one or a list), the `parameters` that are the same in all
-    runs, and a `grid`: lists of values, of which every combination is run. Under
-    `runs`, it can have a list of such blocks instead. A path is meant from the file's
-    folder.
+    The file has a `chapter` (one or a list), the `parameters` that all runs share, and
+    a `grid` of lists of values, of which every combination is run. Several such blocks
+    can be listed under `runs`. Paths are relative to the file.
 
         chapter: 5
         parameters: {epochs: 4}
@@ -45,43 +44,47 @@ def read_sweep(
           seed: [0, 1, 2]
 
     Args:
-        path: of the file.
-        everywhere: parameters of all its runs, over what the file says.
+        path: the YAML file.
+        overrides: values that replace those of the file in every run.
 
     Returns:
-        The runs, each once.
+        The runs, without repetitions.
 
     Raises:
-        ValueError, TypeError: whatever is wrong in it, before anything is run.
+        ValueError, TypeError: the first error in the file.
         OSError: the file cannot be read.
     """
     import yaml
 
     path = Path(path)
-    written = path.read_bytes()
+    text = path.read_bytes()
     try:
-        content = yaml.safe_load(written.decode())
-        if not isinstance(content, dict):
-            raise ValueError("it must have the keys chapter, parameters, grid")
-        blocks = content["runs"] if set(content) == {"runs"} else [content]
-        if not isinstance(blocks, list) or not blocks:
-            raise ValueError("runs must be a list of blocks")
-        planned = [
+        runs = [
             run
-            for block in blocks
-            for run in read_block(block, path.parent, everywhere or {})
+            for block in list_blocks(yaml.safe_load(text.decode()))
+            for run in read_block(block, path.parent, overrides or {})
         ]
-        return without_repeats(planned)
+        return unique_runs(runs)
     except TypeError as error:
         raise TypeError(f"{path}: {error}") from error
     except (FileNotFoundError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
+def list_blocks(content: Any) -> list[Any]:
+    """Return the blocks under `runs`, or the whole content as the only block."""
+    if not isinstance(content, dict):
+        raise ValueError(f"it must have the keys {', '.join(KEYS)}")
+    blocks = content["runs"] if set(content) == {"runs"} else [content]
+    if not isinstance(blocks, list) or not blocks:
+        raise ValueError("runs must be a list of blocks")
+    return blocks
+
+
 def read_block(
-    block: Any, folder: Path, everywhere: Mapping[str, Value]
-) -> Iterable[Run]:
-    """Give every run of one block of the file."""
+    block: Any, folder: Path, overrides: Mapping[str, Value]
+) -> Iterator[Run]:
+    """Yield every run of one block."""
     if not isinstance(block, dict) or not set(block) <= set(KEYS):
         raise ValueError(f"a block must have the keys {', '.join(KEYS)}; got {block}")
     if block.get("chapter") in (None, []):
@@ -93,16 +96,16 @@ def read_block(
         is_path = str(name).endswith(".ipynb")
         chapter = read_chapter(find_chapter(folder / name if is_path else name))
         for values in product(*grid.values()):
-            given = fixed | dict(zip(grid, values, strict=True))
-            settled = complete(chapter, given | dict(everywhere))
-            yield Run(run_name(chapter, settled), chapter, settled)
+            given = {**fixed, **dict(zip(grid, values, strict=True)), **overrides}
+            run_values = fill_defaults(chapter, given)
+            yield Run(run_name(chapter, run_values), chapter, run_values)
 
 
 def check_settings(fixed: Any, grid: Any) -> None:
-    """Raise unless these are dictionaries, and the grid holds lists of values."""
+    """Raise unless both are dictionaries, and the grid holds lists of values."""
     for name, settings in (("parameters", fixed), ("grid", grid)):
         if not isinstance(settings, Mapping):
-            raise ValueError(f"{name} must be names with values; got {settings!r}")
+            raise ValueError(f"{name} must map names to values; got {settings!r}")
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise ValueError(
@@ -112,20 +115,20 @@ def check_settings(fixed: Any, grid: Any) -> None:
             raise ValueError(f"{name!r} must be in parameters or in grid, not in both")
 
 
-def without_repeats(planned: Iterable[Run]) -> list[Run]:
-    """Return each run once; raise if two different runs have the same name."""
-    runs: dict[str, Run] = {}
-    for run in planned:
-        known = runs.setdefault(run.name, run)
+def unique_runs(runs: Iterable[Run]) -> list[Run]:
+    """Return each run once; raise if two notebooks would share a name."""
+    by_name: dict[str, Run] = {}
+    for run in runs:
+        known = by_name.setdefault(run.name, run)
         if known.chapter.path != run.chapter.path:
             raise ValueError(
                 f"{known.chapter.path} and {run.chapter.path} must have different names"
             )
-    return list(runs.values())
+    return list(by_name.values())
 
 
 def is_done(run: Run, folder: Path) -> bool:
-    """Whether the same code has run with the same parameters, to its end."""
+    """Return whether the same code ran to its end with the same values."""
     record = read_record(folder / f"{run.name}.json")
     return (
         record is not None
@@ -142,10 +145,10 @@ def run_sweep(
     jobs: int = 1,
     progress: bool = False,
 ) -> list[dict[str, Any]]:
-    """Run what is not done yet. A run that fails does not stop the others.
+    """Execute all runs that are not done yet. A failed run does not stop the others.
 
-    Each notebook has a process of its own, so the jobs here are only threads. A
-    backend of joblib carries them elsewhere, to machines that see the same files:
+    Each notebook runs in its own kernel process, so the jobs here are only threads.
+    Other joblib backends run them on several machines that share a file system:
 
         from dask.distributed import Client
         with Client("scheduler:8786"), joblib.parallel_config("dask"):
@@ -153,12 +156,12 @@ def run_sweep(
 
     Args:
         runs: from `read_sweep`.
-        folder: where to write, and where to look for what is done.
-        jobs: how many run at the same time.
-        progress: whether to show a bar.
+        folder: output folder, in which finished runs are found, too.
+        jobs: number of runs at the same time.
+        progress: whether to show a progress bar.
 
     Returns:
-        The records of the runs that were run now, in the order in which they ended.
+        The records of the runs that were executed, in the order in which they ended.
     """
     import joblib
     from joblib.parallel import get_active_backend
@@ -167,7 +170,7 @@ def run_sweep(
     folder = Path(folder).resolve()
     remaining = [run for run in runs if not is_done(run, folder)]
     backend, _ = get_active_backend(prefer="threads")
-    one_by_one = backend.supports_return_generator  # Ray's gives all at the end
+    one_by_one = backend.supports_return_generator  # Ray's returns all at the end
     parallel = joblib.Parallel(
         n_jobs=jobs,
         prefer="threads",
@@ -178,15 +181,15 @@ def run_sweep(
 
 
 def run_one(run: Run, folder: Path) -> dict[str, Any]:
-    """Run a chapter on one thread of the CPU, unless the user has said how many."""
+    """Execute a run on one CPU thread, unless OMP_NUM_THREADS says otherwise."""
     from jupyter_core.utils import ensure_event_loop
 
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # its kernel inherits this
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # inherited by the kernel
     try:
         return run_chapter(run.chapter, run.values, folder)
-    except Exception as error:  # not of the chapter's: a full disk, say
+    except Exception as error:  # outside the chapter, such as a full disk
         cause = f"{type(error).__name__}: {error}"
         return {"run": run.name, "status": "failed", "cause": cause}
     finally:
         if threading.current_thread() is not threading.main_thread():
-            ensure_event_loop().close()  # the one that talked to the kernel
+            ensure_event_loop().close()  # opened for the kernel's messages

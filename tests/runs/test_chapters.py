@@ -1,6 +1,7 @@
 """Chapters are found by number, name or path; their parameters are checked."""
 
 import math
+from importlib.util import find_spec
 
 import pytest
 
@@ -8,7 +9,8 @@ from snnl_tutorial.runs import chapters
 from snnl_tutorial.runs.chapters import (
     book_folder,
     chapter_paths,
-    complete,
+    explained_module,
+    fill_defaults,
     find_chapter,
     read_chapter,
 )
@@ -32,7 +34,7 @@ def test_a_chapter_is_any_notebook(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["99", "0", "layer", "", "05_layer_sum.py"])
-def test_an_unknown_chapter_is_told_with_those_there_are(name):
+def test_an_unknown_chapter_is_reported_with_the_known_ones(name):
     with pytest.raises(ValueError, match="05_layer_sum.*got") as caught:
         find_chapter(name)
     assert repr(name) in str(caught.value)
@@ -44,10 +46,10 @@ def test_a_path_that_is_not_there():
 
 
 @pytest.mark.parametrize("content", ["", "text", "[]", '{"a": 1}', "\xff"])
-def test_a_file_that_is_no_notebook(tmp_path, content):
+def test_a_file_that_is_not_a_notebook(tmp_path, content):
     path = tmp_path / "broken.ipynb"
     path.write_text(content, encoding="latin-1")
-    with pytest.raises(ValueError, match=r"broken\.ipynb is no notebook"):
+    with pytest.raises(ValueError, match=r"broken\.ipynb is not a notebook"):
         read_chapter(path)
 
 
@@ -58,11 +60,31 @@ def test_every_chapter_of_the_book_can_be_run_with_other_parameters(path):
     assert chapter.question.endswith("?")
     assert {"seed", "dataset", "device"} <= set(chapter.parameters)
     assert all(parameter.comment for parameter in chapter.parameters.values())
-    assert complete(chapter, {"seed": 7})["seed"] == 7
+    assert fill_defaults(chapter, {"seed": 7})["seed"] == 7
+    assert find_spec(chapter.explains)
+
+
+@pytest.mark.parametrize(
+    ("text", "module"),
+    [
+        ("# A: b?\n\nno link", ""),
+        ("snnl_tutorial/loss/layers.py", ""),
+        ("[a](https://github.com/a/b/blob/main/tools/refresh.py)", ""),
+        ("[a](../snnl_tutorial/loss/layers.py)", "snnl_tutorial.loss.layers"),
+        (
+            "[a](https://github.com/a/snnl_tutorial/blob/main/snnl_tutorial/hooks.py), "
+            "[b](https://github.com/a/b/blob/main/snnl_tutorial/loss/layers.py)",
+            "snnl_tutorial.hooks",
+        ),
+    ],
+)
+def test_a_chapter_explains_the_first_module_that_it_links_to(text, module):
+    assert explained_module(text) == module
 
 
 def test_the_parameters_cell_as_read(chapter):
     assert (chapter.title, chapter.question) == ("Tiny", "does it run?")
+    assert chapter.explains == ""
     assert [tuple(parameter) for parameter in chapter.parameters.values()] == [
         ("seed", int, 0, "decides every random draw"),
         ("factor", float, 0.5, "weight"),
@@ -79,17 +101,17 @@ def test_without_an_annotation_the_default_tells_the_type(tmp_path):
 
 def test_a_notebook_may_have_no_parameters(tmp_path):
     chapter = read_chapter(tiny.notebook(tmp_path / "a.ipynb", "1", parameters=""))
-    assert complete(chapter, {}) == {}
+    assert fill_defaults(chapter, {}) == {}
     with pytest.raises(ValueError, match="no parameter 'seed'; it has none"):
-        complete(chapter, {"seed": 1})
+        fill_defaults(chapter, {"seed": 1})
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("a: int = 2 * n", "'a' must have a literal default; got 2 \\* n"),
-        ("a: list = [1]", "'a' must be an int or float or str or bool; it is a list"),
-        ("a = None", "'a' must be .*; it is a NoneType"),
+        ("a: list = [1]", "'a' must be of type int, float, str, bool; got list"),
+        ("a = None", "'a' must be .*; got NoneType"),
     ],
 )
 def test_a_parameter_that_cannot_be_set(tmp_path, line, words):
@@ -114,7 +136,7 @@ def test_a_parameter_that_cannot_be_set(tmp_path, line, words):
     ],
 )
 def test_a_value_becomes_one_of_the_parameters_type(chapter, name, given, expected):
-    values = complete(chapter, {name: given})
+    values = fill_defaults(chapter, {name: given})
     assert values[name] == expected
     assert type(values[name]) is type(expected)
     default = {"seed": 0, "factor": 0.5, "name": "a", "fast": False}
@@ -139,19 +161,19 @@ def test_a_value_becomes_one_of_the_parameters_type(chapter, name, given, expect
         ("fast", "yes", "of type bool; got str 'yes'"),
     ],
 )
-def test_a_value_of_another_type_is_told(chapter, name, given, expected):
+def test_a_value_of_another_type_is_rejected(chapter, name, given, expected):
     with pytest.raises(TypeError) as caught:
-        complete(chapter, {name: given})
+        fill_defaults(chapter, {name: given})
     assert f"parameter {name!r} must be {expected}" in str(caught.value)
 
 
-def test_an_unknown_parameter_is_told_with_those_there_are(chapter):
+def test_an_unknown_parameter_is_reported_with_the_known_ones(chapter):
     words = "tiny has no parameter 'sed'; it has seed, factor, name, fast"
     with pytest.raises(ValueError, match=words):
-        complete(chapter, {"sed": 1})
+        fill_defaults(chapter, {"sed": 1})
 
 
-def test_the_sources_are_the_code_and_not_the_outputs_or_the_prose(tmp_path):
+def test_the_sources_are_a_hash_of_the_code_alone(tmp_path):
     one, same, other = (tmp_path / f"{i}.ipynb" for i in range(3))
     tiny.notebook(one, "1 + 1")
     same.write_text(one.read_text().replace("Text.", "Other text."))

@@ -1,6 +1,5 @@
-"""A sweep: checked whole, run side by side, and the same after any interruption."""
+"""Sweeps: checked first, run in parallel, and the same after an interruption."""
 
-import json
 import os
 
 import joblib
@@ -8,36 +7,15 @@ import pytest
 
 from snnl_tutorial.learning.objectives import METHODS, NETWORKS
 from snnl_tutorial.runs.records import read_records, write_record
-from snnl_tutorial.runs.sweeps import read_sweep, run_sweep
+from snnl_tutorial.runs.sweeps import is_done, read_sweep, run_sweep
 from tests import tiny
-
-
-def write_notebook(folder):
-    """A tiny notebook, which can end the process that runs it."""
-    code = (
-        "import os, signal, threading\n"
-        "def place(name):\n"
-        "    if os.environ.get('KILL_AT') == f'{name} {factor} {seed}':\n"
-        "        os.kill(os.getppid(), signal.SIGKILL)\n"
-        "        threading.Event().wait()\n"
-        "place('begin')"
-    )
-    tiny.notebook(folder / "tiny.ipynb", code, tiny.PRODUCT, "place('end')")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_notebook(tmp_path)
+    """A folder with a tiny notebook."""
+    tiny.notebook(tmp_path / "tiny.ipynb", tiny.PRODUCT)
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The folder of a sweep that nothing interrupted."""
-    folder = tmp_path_factory.mktemp("whole")
-    write_notebook(folder)
-    run_sweep(read_sweep(write_sweep(folder, GRID)), folder / "runs", jobs=2)
-    return folder / "runs"
 
 
 def write_sweep(folder, text):
@@ -54,12 +32,7 @@ grid:
 """
 
 
-def without_times(folder):
-    """The records, but for when they were made and how long it took."""
-    records = {record["run"]: record for record in read_records(folder)}
-    for record in records.values():
-        del record["started"], record["seconds"]
-    return records
+SEEDS = "chapter: tiny.ipynb\ngrid: {seed: [1, 2]}"
 
 
 # --- the file -------------------------------------------------------------------------
@@ -74,8 +47,8 @@ def test_every_combination_is_planned_once(folder):
         (0.1, 2),
     ]
     assert [run.name for run in runs][:2] == [
-        "tiny-factor=0.0-seed=1",
-        "tiny-factor=0.0-seed=2",
+        "tiny-seed=1-factor=0.0",
+        "tiny-seed=2-factor=0.0",
     ]
 
 
@@ -90,10 +63,10 @@ runs:
     parameters: {dataset: fashion-mnist, seed: 1}
 """
     assert [run.name for run in read_sweep(write_sweep(folder, text))] == [
-        "01_distance_matrix-dataset=fashion-mnist",
-        "01_distance_matrix-dataset=fashion-mnist-seed=1",
-        "05_layer_sum-dataset=fashion-mnist",
-        "05_layer_sum-dataset=fashion-mnist-seed=1",
+        "01-dataset=fashion-mnist",
+        "01-seed=1-dataset=fashion-mnist",
+        "05-dataset=fashion-mnist",
+        "05-seed=1-dataset=fashion-mnist",
         "tiny",
     ]
 
@@ -111,7 +84,7 @@ runs:
         ("chapter: []", "a block must have a chapter"),
         ("chapter: 99", "chapter must be a number or a name .* got '99'"),
         ("chapter: none.ipynb", "there is no notebook"),
-        ("chapter: 5\nparameters: [1]", "parameters must be names with values"),
+        ("chapter: 5\nparameters: [1]", "parameters must map names to values"),
         ("chapter: 5\ngrid: {seed: 1}", "grid: 'seed' must have a list .* got 1"),
         ("chapter: 5\ngrid: {seed: []}", "grid: 'seed' must have a list"),
         ("chapter: 5\ngrid: {sed: [1]}", "05_layer_sum has no parameter 'sed'"),
@@ -129,14 +102,14 @@ runs:
         ),
     ],
 )
-def test_whatever_is_wrong_is_told_before_anything_runs(folder, text, words):
+def test_an_error_in_the_file_is_reported_before_anything_runs(folder, text, words):
     (folder / "other").mkdir()
     tiny.notebook(folder / "other" / "tiny.ipynb")
     with pytest.raises(ValueError, match=rf"(?s)sweep\.yaml: .*{words}"):
         read_sweep(write_sweep(folder, text))
 
 
-def test_a_value_of_a_wrong_type_is_told(folder):
+def test_a_value_of_a_wrong_type_is_reported(folder):
     text = "chapter: tiny.ipynb\ngrid: {seed: [1, two]}"
     with pytest.raises(TypeError, match=r"sweep\.yaml: parameter 'seed' must be"):
         read_sweep(write_sweep(folder, text))
@@ -146,55 +119,78 @@ def test_a_value_of_a_wrong_type_is_told(folder):
 
 
 def test_what_is_done_is_not_run_again(folder):
-    runs = read_sweep(write_sweep(folder, GRID))
+    runs = read_sweep(write_sweep(folder, SEEDS))
     first = run_sweep(runs, folder / "runs", jobs=2)
     assert {record["run"]: record["metrics"] for record in first} == {
-        "tiny-factor=0.0-seed=1": {"product": 0.0},
-        "tiny-factor=0.0-seed=2": {"product": 0.0},
-        "tiny-factor=0.1-seed=1": {"product": 0.1},
-        "tiny-factor=0.1-seed=2": {"product": 0.2},
+        "tiny-seed=1": {"product": 0.5},
+        "tiny-seed=2": {"product": 1.0},
     }
     assert run_sweep(runs, folder / "runs") == []
-    # A notebook without its record, and a record without its notebook, are not done;
-    # nor is a record that was damaged, or is of other parameters or other code.
-    (folder / "runs" / "tiny-factor=0.0-seed=1.json").unlink()
-    (folder / "runs" / "tiny-factor=0.0-seed=2.ipynb").unlink()
-    (folder / "runs" / "tiny-factor=0.1-seed=1.json").write_text("{")
+    (folder / "runs" / "tiny-seed=1.json").unlink()
     again = run_sweep(runs, folder / "runs")
-    assert [record["run"] for record in again] == [run.name for run in runs[:3]]
+    assert [record["run"] for record in again] == ["tiny-seed=1"]
 
 
-@pytest.mark.parametrize("key", ["sources", "parameters", "status"])
-def test_another_record_of_the_same_name_is_not_done(folder, key):
+def finished(folder, **changes):
+    """A run, and the files that it has left, with these changes of its record."""
     (run,) = read_sweep(write_sweep(folder, "chapter: tiny.ipynb"))
-    (record,) = run_sweep([run], folder / "runs")
-    other = {"sources": "0", "parameters": {"seed": 1}, "status": "failed"}[key]
-    (folder / "runs" / "tiny.json").write_text(json.dumps(record | {key: other}))
-    assert len(run_sweep([run], folder / "runs")) == 1
+    record = {
+        "run": run.name,
+        "status": "done",
+        "chapter": "tiny",
+        "sources": run.chapter.sources,
+        "parameters": run.values,
+        "metrics": {},
+    }
+    write_record(folder / "runs", record | changes)
+    (folder / "runs" / "tiny.ipynb").touch()
+    return run
+
+
+def test_a_run_with_its_notebook_and_its_record_is_done(folder):
+    assert is_done(finished(folder), folder / "runs")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sources": "0"}, {"parameters": {"seed": 1}}, {"status": "failed"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_another_record_of_the_same_name_is_not_done(folder, changes):
+    assert not is_done(finished(folder, **changes), folder / "runs")
+
+
+@pytest.mark.parametrize("ending", ["json", "ipynb"])
+def test_a_run_without_its_record_or_its_notebook_is_not_done(folder, ending):
+    run = finished(folder)
+    (folder / "runs" / f"tiny.{ending}").unlink()
+    assert not is_done(run, folder / "runs")
+
+
+def test_a_run_with_a_damaged_record_is_not_done(folder):
+    run = finished(folder)
+    (folder / "runs" / "tiny.json").write_text("{")
+    assert not is_done(run, folder / "runs")
 
 
 def test_a_failed_run_does_not_stop_the_others_and_is_run_again(folder):
     tiny.notebook(folder / "tiny.ipynb", "assert seed != 1", tiny.PRODUCT)
-    runs = read_sweep(write_sweep(folder, GRID))
+    runs = read_sweep(write_sweep(folder, SEEDS))
     records = run_sweep(runs, folder / "runs")
-    assert [record["status"] for record in records] == ["failed", "done"] * 2
+    assert [record["status"] for record in records] == ["failed", "done"]
     again = run_sweep(runs, folder / "runs")
-    assert [record["run"] for record in again] == [runs[0].name, runs[2].name]
+    assert [record["run"] for record in again] == ["tiny-seed=1"]
 
 
-def test_what_fails_outside_the_chapter_does_not_stop_the_others(folder, monkeypatch):
-    def full(folder, record):
-        if record["parameters"]["seed"] == 1:
-            raise OSError(28, "No space left on device")
-        return write_record(folder, record)
-
-    monkeypatch.setattr("snnl_tutorial.runs.runs.write_record", full)
-    records = run_sweep(read_sweep(write_sweep(folder, GRID)), folder / "runs")
-    assert [record["status"] for record in records] == ["failed", "done"] * 2
-    assert "No space left" in records[0]["cause"]
+def test_an_error_outside_the_chapter_does_not_stop_the_others(folder):
+    """Here: a folder lies where the notebook of the first run is to be written."""
+    (folder / "runs" / "tiny-seed=1.ipynb").mkdir(parents=True)
+    records = run_sweep(read_sweep(write_sweep(folder, SEEDS)), folder / "runs")
+    assert [record["status"] for record in records] == ["failed", "done"]
+    assert "IsADirectoryError" in records[0]["cause"]
 
 
-def test_one_parameter_can_be_set_everywhere(folder):
+def test_a_parameter_can_be_overridden_in_all_runs(folder):
     path = write_sweep(folder, GRID)
     for run in read_sweep(path, {"factor": 0.7}):
         assert run.values["factor"] == 0.7
@@ -215,35 +211,42 @@ def test_each_kernel_has_one_thread_unless_the_user_says_otherwise(folder, monke
         assert record["metrics"] == {"threads": expected}
 
 
-# Ray's backend is made of multiprocessing's.
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
-def test_a_backend_of_joblib_carries_the_runs_elsewhere(folder, backend):
-    runs = read_sweep(write_sweep(folder, GRID))[:2]
-    with joblib.parallel_config(backend=backend):
+def test_a_backend_of_joblib_carries_the_runs_elsewhere(folder):
+    """Ray's backend is made of this one; loky's would differ in its pickling only."""
+    runs = read_sweep(write_sweep(folder, SEEDS))
+    with joblib.parallel_config(backend="multiprocessing"):
         records = run_sweep(runs, folder / "runs", jobs=2)
     assert {record["run"] for record in records} == {run.name for run in runs}
     assert {record["status"] for record in records} == {"done"}
 
 
-@pytest.mark.parametrize(
-    ("moment", "jobs"),
-    [("begin 0.0 1", 1), ("end 0.0 2", 2), ("begin 0.1 1", 2), ("end 0.1 2", 1)],
-)
-def test_a_sweep_that_was_killed_ends_like_one_that_was_not(
-    folder, whole, moment, jobs
-):
-    path, killed = write_sweep(folder, GRID), folder / "killed"
-    done = tiny.snnl("sweep", path, "-o", killed, "-j", jobs, KILL_AT=moment)
+def test_a_killed_sweep_ends_like_an_uninterrupted_one(folder):
+    """Killed in the middle of its third run, while another may still be at work."""
+    kill = (
+        "import os, signal, threading\n"
+        "if os.environ.get('KILL_AT') == str(seed):\n"
+        "    os.kill(os.getppid(), signal.SIGKILL)\n"
+        "    threading.Event().wait()"
+    )
+    tiny.notebook(folder / "tiny.ipynb", tiny.PRODUCT, kill)
+    path, out = write_sweep(folder, f"{SEEDS[:-2]}, 3, 4]}}"), folder / "runs"
+    done = tiny.snnl("sweep", path, "-o", out, "-j", 2, KILL_AT="3")
     assert done.returncode == -9
-    before = {p.name: p.read_bytes() for p in killed.glob("*.json")}
-    assert len(before) < 4
-    done = tiny.snnl("sweep", path, "-o", killed)
+    before = {file: file.read_bytes() for file in out.glob("*.json")}
+    assert 1 <= len(before) < 4
+    assert list(out.glob("*.partial.ipynb"))
+
+    done = tiny.snnl("sweep", path, "-o", out, "-j", 2)
     assert done.returncode == 0, done.stderr
     assert f"{len(before)} done before, {4 - len(before)} done now" in done.stdout
-    assert without_times(killed) == without_times(whole)
-    assert {p.name for p in killed.iterdir()} == {p.name for p in whole.iterdir()}
-    for name, content in before.items():
-        assert (killed / name).read_bytes() == content
+    for file, content in before.items():
+        assert file.read_bytes() == content
+    records = {record["parameters"]["seed"]: record for record in read_records(out)}
+    assert {record["status"] for record in records.values()} == {"done"}
+    products = {seed: record["metrics"]["product"] for seed, record in records.items()}
+    assert products == {1: 0.5, 2: 1.0, 3: 1.5, 4: 2.0}
+    names = {f"tiny-seed={seed}.{end}" for seed in records for end in ("ipynb", "json")}
+    assert {file.name for file in out.iterdir()} == names
 
 
 @pytest.mark.parametrize(
