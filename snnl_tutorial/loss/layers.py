@@ -1,7 +1,7 @@
 """The layer sum: an auxiliary loss on every layer of a network. (chapter 5)"""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -14,9 +14,10 @@ from snnl_tutorial.loss.soft_nearest_neighbor import SoftNearestNeighborLoss
 from snnl_tutorial.loss.temperature import Temperature
 
 
+@contextmanager
 def record_activations(
     model: nn.Module, layers: Sequence[str] | None = None
-) -> AbstractContextManager[dict[str, Tensor]]:
+) -> Iterator[dict[str, Tensor]]:
     """Record the output of each layer as rows, in one forward pass.
 
     These are the copies that `record_outputs` makes, flattened: safe from in-place
@@ -27,10 +28,9 @@ def record_activations(
         layers: names as in `model.named_modules()`. Default: every module without
             children, except those that only reshape or drop out.
 
-    Returns:
-        A context manager that yields a dictionary {name: (N, D) tensor} in the order in
-        which the layers run. The forward pass fills it. The channels and pixels of a
-        convolution become D columns.
+    Yields:
+        A dictionary {name: (N, D) tensor} in the order in which the layers run. The
+        forward pass fills it. Channels and pixels of a convolution become D columns.
 
     Raises:
         ValueError: the model has no layer of that name; the message lists its layers.
@@ -45,7 +45,8 @@ def record_activations(
 
     Derived in chapter 5.
     """
-    return record_outputs(model, layers, transform=flatten_to_rows)
+    with record_outputs(model, layers, transform=flatten_to_rows) as activations:
+        yield activations
 
 
 def flatten_to_rows(output: Tensor) -> Tensor:

@@ -76,6 +76,11 @@ def test_the_reconstruction_by_hand():
     assert reconstruction_loss(outputs, images) == pytest.approx(want.item())
 
 
+def test_a_nan_in_the_outputs_is_a_nan_in_the_reconstruction():
+    outputs = torch.tensor([[0.2, torch.nan]])
+    assert reconstruction_loss(outputs, torch.zeros(1, 2)).isnan()
+
+
 def test_the_reconstruction_of_half_precision_is_taken_in_float32():
     outputs = torch.full((500, 784), 0.5, dtype=torch.float16)  # they add up to inf
     assert reconstruction_loss(outputs, outputs).item() == pytest.approx(0.6931, 1e-4)
