@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from snnl_tutorial.learning.models import Autoencoder
     from snnl_tutorial.loss.entanglement import entanglement
     from snnl_tutorial.loss.layers import (
+        LayerwiseLoss,
         LayerwiseSoftNearestNeighborLoss,
         record_activations,
     )
@@ -30,6 +31,7 @@ HOMES = {
     "AnnealedTemperature": "loss.temperature",
     "Autoencoder": "learning.models",
     "ConstantTemperature": "loss.temperature",
+    "LayerwiseLoss": "loss.layers",
     "LayerwiseSoftNearestNeighborLoss": "loss.layers",
     "LearnedTemperature": "loss.temperature",
     "SoftNearestNeighborEncoder": "learning.estimator",
@@ -45,6 +47,7 @@ __all__ = [
     "AnnealedTemperature",
     "Autoencoder",
     "ConstantTemperature",
+    "LayerwiseLoss",
     "LayerwiseSoftNearestNeighborLoss",
     "LearnedTemperature",
     "SoftNearestNeighborEncoder",

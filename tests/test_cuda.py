@@ -165,5 +165,6 @@ def test_training_goes_on_from_a_checkpoint(method, network, tmp_path):
 def test_training_under_autocast():
     images, labels = torch.rand(60, 28, 28).cuda(), (torch.arange(60) % 3).cuda()
     objective = make_objective("snnl-layers", temperature=0.1, code_units=5).cuda()
-    history = train(objective, images, images, labels, epochs=2, autocast=True)
+    with torch.autocast("cuda", torch.bfloat16):
+        history = train(objective, images, images, labels, epochs=2)
     assert history[-1]["total"] < history[0]["total"]

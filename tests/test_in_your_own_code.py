@@ -108,13 +108,19 @@ def test_temperatures():
 
 
 def test_the_layers(capsys):
-    summed, recorded = snippets("On the layers of your model")
+    summed, other, recorded = snippets("On the layers of your model")
     names = executed(summed)
     assert list(names["terms"].per_layer) == ["1", "3"]
     assert all(gradient.abs().sum() > 0 for gradient in gradients(names["classifier"]))
     assert names["terms"].primary < math.log(10) - 0.1  # from guessing
     assert all(0 < loss < 2.2 for loss in names["terms"].per_layer.values())
     assert re.fullmatch(r"(layer [13]: [\d.]+\n){2}", capsys.readouterr().out)
+
+    names = executed(other)
+    hidden = names["model"][1](names["model"][0](names["inputs"][:256]))
+    nca = names["NCALoss"](softmax_scale=5)(hidden, names["labels"][:256])
+    torch.testing.assert_close(names["terms"].per_layer["1"], nca)
+    assert names["loss"] < names["terms"].total
 
     names = executed(recorded)
     first, _, last, _ = gradients(names["model"])

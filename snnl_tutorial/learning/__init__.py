@@ -1,1 +1,1 @@
-"""Networks, what they minimize, how they are trained, and how a code is judged."""
+"""Networks, objectives, training, and the evaluation of codes."""

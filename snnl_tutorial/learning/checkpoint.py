@@ -1,5 +1,7 @@
-"""A training on disk, so that an interruption costs one epoch at most."""
+"""Save a training after each epoch, and resume it from there."""
 
+import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,15 @@ from snnl_tutorial.files import open_atomically
 
 @dataclass
 class Checkpoint:
-    """What a training needs to go on as if nothing had happened.
+    """The state of a training, and the file that stores it.
 
     Attributes:
-        path: the file, or `None` to keep nothing.
+        path: the file, or `None` to store nothing.
         objective: model, loss and temperature.
         optimizer: with its moments.
-        generator: that draws the order of the rows.
-        settings: that must be the same when the training goes on.
+        generator: draws the order of the rows and the augmentations.
+        settings: a resumed training must have the same. Their text is stored: numbers,
+            names, and modules as `print` shows them.
     """
 
     path: Path | None
@@ -29,11 +32,11 @@ class Checkpoint:
     settings: dict[str, Any]
 
     def save(self, history: list[dict[str, float]]) -> None:
-        """Write all of it, and replace the file only when that is done."""
+        """Write the state to a temporary file, then replace the checkpoint by it."""
         if self.path is None:
             return
         content = {
-            "settings": self.settings,
+            "settings": self.description(),
             "history": history,
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -43,38 +46,49 @@ class Checkpoint:
         with open_atomically(self.path) as file:
             torch.save(content, file)
 
-    def load(self) -> list[dict[str, float]]:
-        """Restore all of it, and return the history; nothing happens without a file.
+    def load(self, epochs: int) -> list[dict[str, float]]:
+        """Restore the state and return the history: [] if there is no file.
 
         Raises:
-            ValueError: the file is no checkpoint, or one of another training.
+            ValueError: the file is not a checkpoint, belongs to another training, or
+                has more than `epochs` epochs.
         """
         if self.path is None or not self.path.exists():
             return []
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
-            settings = content["settings"]
+            stored = content["settings"].splitlines()
+            history: list[dict[str, float]] = content["history"]
         except Exception as error:
             raise ValueError(f"checkpoint: {self.path} is no checkpoint") from error
-        if settings != self.settings:
-            names = [n for n, now in self.settings.items() if settings.get(n) != now]
-            theirs, ours = (
-                {name: some.get(name) for name in names}
-                for some in (settings, self.settings)
+        ours = self.description().splitlines()
+        if stored != ours:
+            differences = list(difflib.unified_diff(stored, ours, n=0))[2:]
+            theirs, mine = (
+                "; ".join(line[1:].strip() for line in differences if line[0] == sign)
+                for sign in "-+"
             )
             raise ValueError(
                 f"checkpoint: {self.path} belongs to a training with {theirs}; "
-                f"got {ours}"
+                f"got {mine}"
+            )
+        if len(history) > epochs:
+            raise ValueError(
+                f"checkpoint: {self.path} has {len(history)} epochs; got {epochs=}"
             )
         try:
             self.objective.load_state_dict(content["objective"])
             self.optimizer.load_state_dict(content["optimizer"])
             self.generator.set_state(content["generator"])
             torch.set_rng_state(content["random"])
-            history: list[dict[str, float]] = content["history"]
         except (KeyError, RuntimeError, ValueError) as error:
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise ValueError(
                 f"checkpoint: {self.path} does not fit this training: {why}"
             ) from error
         return history
+
+    def description(self) -> str:
+        """Return the settings as text, one a line, without addresses in memory."""
+        lines = [f"{name}={value!r}" for name, value in self.settings.items()]
+        return re.sub(r" at 0x[0-9a-f]+", "", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""The disentangled code as a scikit-learn transformer."""
+"""A disentangled code as a scikit-learn transformer."""
 
 from typing import Any, Self
 
@@ -26,11 +26,12 @@ FLOATS = (np.float64, np.float32)
 class SoftNearestNeighborEncoder(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """Learns a code in which the classes lie apart, and that still rebuilds its input.
+    """Learns a code that separates the classes and still reconstructs its input.
 
-    An `Autoencoder` is trained on all rows, with their columns scaled to [0, 1], to
-    rebuild them and to lower the soft nearest neighbor loss of the code of those that
-    have a label. It computes in float32 if the rows are float32, else in float64.
+    An `Autoencoder` is trained on all rows, with their columns scaled to [0, 1]. Its
+    loss is the reconstruction of all rows plus the soft nearest neighbor loss on the
+    code of the labeled rows. It computes in float32 if the rows are float32, else in
+    float64.
 
     Args:
         code_units: columns of the code.
@@ -38,21 +39,20 @@ class SoftNearestNeighborEncoder(
         factor: weight of the soft nearest neighbor loss beside the reconstruction.
         temperature: a number, `"annealed"` or `"learned"`.
         epochs: passes through the rows.
-        batch_size: rows a step.
+        batch_size: rows in a batch.
         learning_rate: of Adam.
-        random_state: decides the first weights and the order of the rows.
-        device: where to train, such as `"cpu"` or `"cuda"`.
+        random_state: seed of the initial weights and of the order of the rows.
+        device: `"cpu"` or `"cuda"`, for example.
 
     Attributes:
         model_: the trained autoencoder.
-        minimum_, width_: (D,) of the columns.
+        minimum_, width_: (D,) minimum and range of the columns in training.
         history_: see `train`.
         classes_: the labels, sorted, without -1.
         n_features_in_: D.
 
     Raises:
-        ValueError: from `fit`: no `y`, labels that are no classes, rows that are not
-            finite.
+        ValueError: from `fit`: `y` is missing or continuous, or a row is not finite.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -86,7 +86,7 @@ class SoftNearestNeighborEncoder(
         self.device = device
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train on array-like rows X (N, D), labels y (N,); -1: an unlabeled row."""
+        """Train on array-like rows X (N, D) and labels y (N,), -1 if unlabeled."""
         table, classes = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(classes)
         unlabeled = np.asarray(classes == -1)
@@ -95,16 +95,22 @@ class SoftNearestNeighborEncoder(
         self.minimum_, width = table.min(axis=0), np.ptp(table, axis=0)
         self.width_ = np.where(width > 0, width, 1).astype(table.dtype)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        with torch.random.fork_rng(devices=[]):  # leaves the caller's draws alone
+        with torch.random.fork_rng(devices=[]):  # keeps the caller's random state
             torch.manual_seed(seed)
             model = Autoencoder(table.shape[1], self.code_units, self.hidden_units)
         rows = self._scaled(table)
         objective = LayerwiseSoftNearestNeighborLoss(
-            *(model, reconstruction_loss, self.factor, [model.code_layer]),
+            model,
+            reconstruction_loss,
+            self.factor,
+            layers=[model.code_layer],
             temperature=make_temperature(self.temperature),
         ).to(self.device, rows.dtype)
         self.history_ = train(
-            *(objective, rows, rows, torch.from_numpy(labels).to(self.device)),
+            objective,
+            inputs=rows,
+            targets=rows,
+            labels=torch.from_numpy(labels).to(self.device),
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -114,7 +120,7 @@ class SoftNearestNeighborEncoder(
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Codes (N, code_units) in [0, 1] of rows X (N, D)."""
+        """Return the codes (N, code_units), in [0, 1], of rows X (N, D)."""
         check_is_fitted(self)
         table = validate_data(self, X, reset=False, dtype=FLOATS)
         dtype = next(self.model_.parameters()).dtype
@@ -126,7 +132,7 @@ class SoftNearestNeighborEncoder(
         return self.code_units
 
     def _scaled(self, table: np.ndarray) -> Tensor:
-        """Columns that were from 0 to 1 in training, on the device."""
+        """Scale the columns, whose range was [0, 1] in training; on the device."""
         return torch.from_numpy((table - self.minimum_) / self.width_).to(self.device)
 
     def __sklearn_tags__(self) -> Tags:

@@ -1,4 +1,4 @@
-"""What is a code good for? Clusters, neighbors, and the entanglement of layers."""
+"""Scores of a code: clusters, nearest neighbors, and the entanglement of layers."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from snnl_tutorial.learning.models import modes_restored
+from snnl_tutorial.learning.models import restore_modes
 from snnl_tutorial.loss.checks import check_choice, check_integer
 from snnl_tutorial.loss.entanglement import Entanglement, entanglement
 from snnl_tutorial.loss.layers import record_activations
@@ -19,21 +19,25 @@ from snnl_tutorial.loss.layers import record_activations
 def cluster(
     codes: Tensor, clusters: int, init: str = "random", seed: int = 0
 ) -> Tensor:
-    """Number the clusters that k-means finds.
+    """Assign each row to a cluster by k-means.
 
     Args:
         codes: (N, D), on any device.
-        clusters: how many.
-        init: where its centers start: `"random"` rows, as in Agarap and Azcarraga
-            (2020), or `"k-means++"`. The best of 10 starts is taken.
-        seed: decides the starts.
+        clusters: number of clusters.
+        init: initial centers: `"random"` rows, as in Agarap and Azcarraga (2020), or
+            `"k-means++"`. The best of 10 starts is returned.
+        seed: of the starts.
 
     Returns:
-        (N,) int64, on the CPU.
+        (N,) int64, numbers of clusters from 0, on the CPU.
+
+    Raises:
+        ValueError: fewer than one cluster or more clusters than rows, or an unknown
+            `init`.
 
     Example:
-        >>> found = cluster(torch.tensor([[0.0], [0.1], [5.0], [5.1]]), 2)
-        >>> bool(found[0] == found[1] != found[2] == found[3])
+        >>> a, b, c, d = cluster(torch.tensor([[0.0], [0.1], [5.0], [5.1]]), 2).tolist()
+        >>> a == b != c == d
         True
     """
     check_integer(clusters, "clusters", least=1)
@@ -44,38 +48,46 @@ def cluster(
     return torch.from_numpy(kmeans.fit_predict(as_array(codes))).long()
 
 
-def clustering_accuracy(labels: Tensor, found: Tensor) -> float:
-    r"""Share of rows in the right cluster, under the kindest naming of the clusters.
+def clustering_accuracy(labels: Tensor, assignments: Tensor) -> float:
+    r"""Share of rows whose cluster matches their class, under the best matching.
 
     .. math:: \mathrm{ACC} = \max_m \frac1N \sum_i [y_i = m(c_i)]
 
-    where m names each cluster after a class of its own (the Hungarian method).
+    where m matches each cluster with a class of its own (the Hungarian method).
 
     Args:
-        labels: (N,) integer.
-        found: (N,) integer, numbers of clusters.
+        labels: (N,) integer, the classes.
+        assignments: (N,) integer, the clusters.
+
+    Returns:
+        Between 0 and 1.
 
     Example:
         >>> clustering_accuracy(torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 0, 1]))
         0.75
     """
-    table = metrics.cluster.contingency_matrix(as_array(labels), as_array(found))
+    table = metrics.cluster.contingency_matrix(
+        as_array(labels), as_array(assignments)
+    )  # (classes, clusters)
     return float(table[linear_sum_assignment(-table)].sum() / len(labels))
 
 
-def cluster_scores(codes: Tensor, labels: Tensor, found: Tensor) -> dict[str, float]:
-    """How well clusters match the classes, and how well they are set apart.
+def cluster_scores(
+    codes: Tensor, labels: Tensor, assignments: Tensor
+) -> dict[str, float]:
+    """Score how well clusters match the classes, and how well separated they are.
 
     Args:
         codes: (N, D).
         labels: (N,) integer, the classes.
-        found: (N,) integer, the clusters.
+        assignments: (N,) integer, the clusters.
 
     Returns:
         Against the classes, 1 at best: `"acc"` (`clustering_accuracy`), `"nmi"`
         (normalized mutual information) and `"ari"` (adjusted Rand index, 0 by chance).
-        Of the clusters alone: `"dbi"` (Davies-Bouldin index, low is good), `"ch"`
-        (Calinski-Harabasz score, high is good) and `"silhouette"` (-1 to 1).
+        Of the clusters alone, where they are defined: `"dbi"` (Davies-Bouldin index,
+        low is good), `"ch"` (Calinski-Harabasz score, high is good) and `"silhouette"`
+        (-1 to 1, high is good).
 
     Example:
         >>> codes, classes = torch.tensor([[0.0], [0.1], [5.0], [5.1]]), [0, 0, 1, 1]
@@ -83,13 +95,13 @@ def cluster_scores(codes: Tensor, labels: Tensor, found: Tensor) -> dict[str, fl
         >>> {name: round(scores[name], 2) for name in ("acc", "nmi", "ari", "dbi")}
         {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0, 'dbi': 0.02}
     """
-    classes, clusters, rows = as_array(labels), as_array(found), as_array(codes)
+    classes, clusters, rows = as_array(labels), as_array(assignments), as_array(codes)
     scores = {
-        "acc": clustering_accuracy(labels, found),
+        "acc": clustering_accuracy(labels, assignments),
         "nmi": metrics.normalized_mutual_info_score(classes, clusters),
         "ari": metrics.adjusted_rand_score(classes, clusters),
     }
-    if 1 < len(np.unique(clusters)) < len(rows):  # or else they are not defined
+    if 1 < len(np.unique(clusters)) < len(rows):  # else not defined
         scores["dbi"] = metrics.davies_bouldin_score(rows, clusters)
         scores["ch"] = metrics.calinski_harabasz_score(rows, clusters)
         scores["silhouette"] = metrics.silhouette_score(rows, clusters)
@@ -104,15 +116,21 @@ def nearest_neighbor_accuracy(
     neighbors: int = 5,
     metric: str = "cosine",
 ) -> float:
-    """Share of new rows whose nearest known rows vote for the right class.
+    """Accuracy of a nearest-neighbor classifier on new rows.
 
     Args:
-        codes: (N, D), known rows.
+        codes: (N, D), the rows among which neighbors are searched.
         labels: (N,) integer; rows labeled -100 are left out.
-        new_codes: (M, D).
-        new_labels: (M,) integer.
-        neighbors: how many vote.
+        new_codes: (M, D), the rows to classify.
+        new_labels: (M,) integer, their classes.
+        neighbors: number of neighbors that vote.
         metric: of scikit-learn, such as `"cosine"` or `"euclidean"`.
+
+    Returns:
+        Between 0 and 1.
+
+    Raises:
+        ValueError: fewer than one neighbor, or more neighbors than labeled rows.
 
     Example:
         >>> known, labels = torch.eye(2), torch.tensor([0, 1])
@@ -120,15 +138,15 @@ def nearest_neighbor_accuracy(
         >>> nearest_neighbor_accuracy(known, labels, new, labels, neighbors=1)
         1.0
     """
-    known = labels != -100
+    labeled = labels != -100
     check_integer(neighbors, "neighbors", least=1)
-    if neighbors > int(known.sum()):
+    if neighbors > int(labeled.sum()):
         raise ValueError(
-            f"neighbors must be at most the {int(known.sum())} labeled rows; "
+            f"neighbors must be at most the {int(labeled.sum())} labeled rows; "
             f"got {neighbors}"
         )
     classifier = KNeighborsClassifier(neighbors, metric=metric)
-    classifier.fit(as_array(codes[known]), as_array(labels[known]))
+    classifier.fit(as_array(codes[labeled]), as_array(labels[labeled]))
     return float(classifier.score(as_array(new_codes), as_array(new_labels)))
 
 
@@ -140,22 +158,25 @@ def entanglement_by_layer(
     layers: Sequence[str] | None = None,
     **settings: float,
 ) -> dict[str, Entanglement]:
-    """The entanglement of every layer, on the same rows.
+    """Measure the entanglement of every layer on the same rows, in evaluation mode.
 
     Args:
-        model: in evaluation mode while this runs.
-        inputs: (N, ...), on the model's device; a thousand rows are plenty.
+        model: any module; its modes are restored afterwards.
+        inputs: (N, ...), on the device of the model; a thousand rows are enough.
         labels: (N,) integer.
         layers: names; see `record_activations`.
-        settings: handed on to `entanglement`.
+        settings: of `entanglement`.
+
+    Returns:
+        {layer: its entanglement}, in the order in which the layers run.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
-        >>> found = entanglement_by_layer(model, torch.rand(8, 4), torch.arange(8) % 2)
-        >>> list(found)
+        >>> inputs, labels = torch.rand(8, 4), torch.arange(8) % 2
+        >>> list(entanglement_by_layer(model, inputs, labels))
         ['0', '1']
     """
-    with modes_restored(model), record_activations(model, layers) as activations:
+    with restore_modes(model), record_activations(model, layers) as activations:
         model.eval()
         model(inputs)
     return {
@@ -165,5 +186,5 @@ def entanglement_by_layer(
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
-    """For scikit-learn: on the CPU, without a gradient."""
+    """Convert to NumPy, for scikit-learn."""
     return tensor.detach().cpu().numpy()

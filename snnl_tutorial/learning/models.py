@@ -1,4 +1,4 @@
-"""The networks that the chapters train, small enough to read."""
+"""The networks that the chapters train."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Module):
-    """A plain fully connected classifier with ReLU between its layers.
+    """A fully connected classifier with ReLU between its layers.
 
-    Its hidden layers are named "hidden.0", "hidden.1" (the linear map, the ReLU), and
-    so on; "output" puts out one logit a class.
+    Layers: "hidden.0" (linear), "hidden.1" (ReLU) and so on; "output" returns one logit
+    for each class. `code_layer` names the last ReLU.
 
     Args:
-        in_features: numbers in one flattened input.
-        classes: how many.
+        in_features: length of one flattened input.
+        classes: number of classes.
         hidden_units: width of each hidden layer.
-        inplace: whether the ReLUs overwrite their inputs, as many networks do.
+        inplace: whether the ReLUs overwrite their inputs, as in many networks.
 
     Example:
         >>> model = Classifier(784, 10)
@@ -41,6 +41,7 @@ class Classifier(nn.Module):
         for inputs, outputs in pairwise(widths):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace)]
         self.hidden = nn.Sequential(*layers)
+        self.code_layer = f"hidden.{len(layers) - 1}"
         self.output = nn.Linear(widths[-1], classes)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -54,19 +55,19 @@ class Classifier(nn.Module):
 class Autoencoder(nn.Module):
     """The fully connected autoencoder x-500-500-2000-d-2000-500-500-x.
 
-    The widths of Agarap and Azcarraga (2020), after Salakhutdinov and Hinton (2007).
-    ReLU between the layers; a sigmoid makes the code and the output. Weights before a
-    ReLU start as He et al. (2015) say, before a sigmoid as Glorot and Bengio (2010)
-    say, biases at 0.
+    The widths are those of Agarap and Azcarraga (2020), after Salakhutdinov and Hinton
+    (2007). ReLU between the layers, a sigmoid on the code and on the output. Initial
+    weights follow He et al. (2015) before a ReLU, and Glorot and Bengio (2010) before a
+    sigmoid; biases start at 0.
 
-    Its layers to put a loss on are "encoder.1", "encoder.3" and "encoder.5" (ReLUs),
-    the code "encoder.7", "decoder.1", "decoder.3" and "decoder.5", and the output
-    "decoder.7".
+    Layers for an auxiliary loss: `encoder_layers` are "encoder.1", "encoder.3" and
+    "encoder.5" (ReLUs) and the code "encoder.7" (`code_layer`); in the decoder,
+    "decoder.1", "decoder.3" and "decoder.5", and the output "decoder.7".
 
     Args:
-        in_features: x, numbers in one flattened input.
-        code_units: d.
-        hidden_units: widths between the input and the code.
+        in_features: x, the length of one flattened input.
+        code_units: d, the width of the code.
+        hidden_units: widths of the layers between the input and the code.
 
     Example:
         >>> model = Autoencoder(784, code_units=50)
@@ -82,9 +83,11 @@ class Autoencoder(nn.Module):
     ) -> None:
         super().__init__()
         widths = [in_features, *hidden_units, code_units]
-        self.encoder = sigmoid_ending(widths)
-        self.decoder = sigmoid_ending(widths[::-1])
-        self.code_layer = f"encoder.{len(self.encoder) - 1}"
+        self.encoder = linear_stack(widths)
+        self.decoder = linear_stack(widths[::-1])
+        activations = range(1, len(self.encoder), 2)
+        self.encoder_layers = [f"encoder.{number}" for number in activations]
+        self.code_layer = self.encoder_layers[-1]
 
     def encode(self, images: Tensor) -> Tensor:
         """(N, ...) images to (N, code_units) codes in [0, 1]."""
@@ -94,7 +97,7 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encode(images))
 
 
-def sigmoid_ending(widths: Sequence[int]) -> nn.Sequential:
+def linear_stack(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers of these widths, ReLUs between them, a sigmoid at the end."""
     layers: list[nn.Module] = []
     for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
@@ -110,14 +113,14 @@ def sigmoid_ending(widths: Sequence[int]) -> nn.Sequential:
 
 
 class ConvolutionalAutoencoder(nn.Module):
-    """A small autoencoder of convolutions, for gray images of 28 x 28.
+    """A small convolutional autoencoder for gray images of 28 x 28 pixels.
 
-    Three convolutions, the first two of which halve the image. The code is linear and
-    centered by a batch norm of its own, so that its directions, which are what a cosine
-    sees, can point anywhere.
+    Of its three convolutions, the first two halve the image. The code is linear and
+    centered by a batch norm: its rows can point in all directions, which suits the
+    cosine distance.
 
-    Its layers to put a loss on are "encoder.stage1", "encoder.stage2",
-    "encoder.stage3" and the code "encoder.code".
+    Layers for an auxiliary loss: `encoder_layers` are "encoder.stage1",
+    "encoder.stage2", "encoder.stage3" and the code "encoder.code" (`code_layer`).
 
     Args:
         code_units: width of the code.
@@ -129,6 +132,12 @@ class ConvolutionalAutoencoder(nn.Module):
         (torch.Size([2, 784]), torch.Size([2, 50]))
     """
 
+    encoder_layers = (
+        "encoder.stage1",
+        "encoder.stage2",
+        "encoder.stage3",
+        "encoder.code",
+    )
     code_layer = "encoder.code"
 
     def __init__(
@@ -139,9 +148,9 @@ class ConvolutionalAutoencoder(nn.Module):
         self.encoder = nn.Sequential(
             OrderedDict(
                 image=nn.Unflatten(1, (1, 28, 28)),
-                stage1=convolution(1, first, size=5, stride=2),
-                stage2=convolution(first, second, size=3, stride=2),
-                stage3=convolution(second, third, size=3, stride=1),
+                stage1=convolution_block(1, first, size=5, stride=2),
+                stage2=convolution_block(first, second, size=3, stride=2),
+                stage3=convolution_block(second, third, size=3, stride=1),
                 flat=nn.Flatten(),
                 linear=nn.Linear(third * 49, code_units, bias=False),
                 code=nn.BatchNorm1d(code_units),
@@ -157,7 +166,7 @@ class ConvolutionalAutoencoder(nn.Module):
             nn.Flatten(),
             nn.Sigmoid(),
         )
-        # A third faster on a CPU.
+        # Channels last is a third faster on a CPU.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, images: Tensor) -> Tensor:
@@ -172,8 +181,8 @@ class ConvolutionalClassifier(nn.Module):
     """The encoder of `ConvolutionalAutoencoder` with one linear layer on its code.
 
     Args:
-        classes: how many.
-        code_units: width of the code, the layer "encoder.code".
+        classes: number of classes.
+        code_units: width of the code, layer "encoder.code" (`code_layer`).
         channels: of the three convolutions.
 
     Example:
@@ -201,8 +210,10 @@ class ConvolutionalClassifier(nn.Module):
         return self.output(self.encode(images))
 
 
-def convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Sequential:
-    """A convolution, batch norm, ReLU."""
+def convolution_block(
+    inputs: int, outputs: int, size: int, stride: int
+) -> nn.Sequential:
+    """A convolution of `inputs` channels to `outputs`, batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -211,24 +222,24 @@ def convolution(inputs: int, outputs: int, size: int, stride: int) -> nn.Sequent
 
 
 @contextmanager
-def modes_restored(model: nn.Module) -> Iterator[None]:
-    """Each module trains, or does not, as before: a frozen one stays frozen."""
-    training = {module: module.training for module in model.modules()}
+def restore_modes(model: nn.Module) -> Iterator[None]:
+    """Restore the mode of each module, training or evaluation, after the block."""
+    modes = {module: module.training for module in model.modules()}
     try:
         yield
     finally:
-        for module, was in training.items():
-            module.training = was
+        for module, training in modes.items():
+            module.training = training
 
 
 @torch.no_grad()
 def encode_all(model: Any, images: Tensor, batch_size: int = 1000) -> Tensor:
-    """Codes of all images, in evaluation mode, batch by batch, on the CPU.
+    """Encode all images, batch by batch, in evaluation mode.
 
     Args:
-        model: with a method `encode`; its device is that of its first parameter.
+        model: has a method `encode`, and all its parameters on one device.
         images: (N, ...), on any device.
-        batch_size: rows at a time.
+        batch_size: images in a batch.
 
     Returns:
         (N, D) on the CPU.
@@ -238,7 +249,7 @@ def encode_all(model: Any, images: Tensor, batch_size: int = 1000) -> Tensor:
         torch.Size([5, 2])
     """
     device = next(model.parameters()).device
-    with modes_restored(model):
+    with restore_modes(model):
         model.eval()
         parts = [
             model.encode(part.to(device)).cpu() for part in images.split(batch_size)

@@ -1,4 +1,4 @@
-"""Every way of learning a code that the chapters compare, by name."""
+"""The methods of learning a code that the chapters compare, by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,10 @@ from snnl_tutorial.learning.models import (
     ConvolutionalClassifier,
 )
 from snnl_tutorial.loss.checks import check_choice
-from snnl_tutorial.loss.layers import LayerwiseSoftNearestNeighborLoss
+from snnl_tutorial.loss.layers import (
+    LayerwiseLoss,
+    LayerwiseSoftNearestNeighborLoss,
+)
 from snnl_tutorial.loss.temperature import (
     AnnealedTemperature,
     ConstantTemperature,
@@ -36,6 +39,7 @@ NETWORKS = {
     "paper": "fully connected, x-500-500-2000-d-2000-500-500-x",
     "convolutional": "three convolutions, and the way back",
 }
+HIDDEN_UNITS = {"small": (100, 100, 400), "paper": (500, 500, 2000)}
 
 
 def make_objective(
@@ -47,18 +51,22 @@ def make_objective(
     code_units: int = 50,
     classes: int = 10,
     in_features: int = 784,
-) -> LayerwiseSoftNearestNeighborLoss:
-    """A network, freshly drawn, with the loss that trains it.
+) -> LayerwiseLoss:
+    """Make a network with random weights, and the loss that trains it.
 
     Args:
         method: one of `METHODS`.
         network: one of `NETWORKS`.
-        factor: weight of what is added to the primary loss.
+        factor: weight of the auxiliary loss beside the primary loss.
         temperature: a number, `"annealed"` (1/(1 + epoch)^0.55), or `"learned"`. NCA
             and SupCon need a number.
         code_units: width of the code.
-        classes: for a classifier.
-        in_features: numbers in an image, for the paper's network.
+        classes: number of classes, for a classifier.
+        in_features: length of a flattened image, for a fully connected network.
+
+    Raises:
+        ValueError: an unknown method, network or temperature, or a temperature that is
+            not a number for NCA or SupCon.
 
     Example:
         >>> objective = make_objective("snnl-code", factor=10, temperature=0.3)
@@ -67,38 +75,44 @@ def make_objective(
     """
     check_choice(method, METHODS, "method")
     check_choice(network, NETWORKS, "network")
-    hidden = {"small": (100, 100, 400), "paper": (500, 500, 2000)}.get(network)
-    model: Any
-    criterion: Callable[[Any, Any], Tensor]
+    criterion: Callable[[Tensor, Tensor], Tensor]
     if method.startswith("classifier"):
+        model = make_classifier(network, in_features, classes, code_units)
         criterion = classification_loss
-        if hidden:
-            model = Classifier(in_features, classes, hidden)
-            layers = ["hidden.5"]
-        else:
-            model = ConvolutionalClassifier(classes, code_units)
-            layers = [model.code_layer]
     else:
+        model = make_autoencoder(network, in_features, code_units)
         criterion = reconstruction_loss
-        if hidden:
-            model = Autoencoder(in_features, code_units, hidden)
-            below = ["encoder.1", "encoder.3", "encoder.5"]
-        else:
-            model = ConvolutionalAutoencoder(code_units)
-            below = ["encoder.stage1", "encoder.stage2", "encoder.stage3"]
-        layers = [*(below if method == "snnl-layers" else []), model.code_layer]
-    if method in ("autoencoder", "classifier"):
-        factor = 0.0
-    objective = LayerwiseSoftNearestNeighborLoss(
-        *(model, criterion, factor, layers), temperature=make_temperature(temperature)
-    )
+    layers = model.encoder_layers if method == "snnl-layers" else [model.code_layer]
     if method in ("supcon", "nca"):
-        objective.soft_nearest_neighbor = other_loss(method, temperature)
-    return objective
+        auxiliary = metric_learning_loss(method, temperature)
+        return LayerwiseLoss(model, criterion, auxiliary, factor, layers)
+    return LayerwiseSoftNearestNeighborLoss(
+        model,
+        criterion,
+        factor=0.0 if method in ("autoencoder", "classifier") else factor,
+        layers=layers,
+        temperature=make_temperature(temperature),
+    )
+
+
+def make_classifier(
+    network: str, in_features: int, classes: int, code_units: int
+) -> Any:
+    """A classifier of one of the `NETWORKS`."""
+    if network == "convolutional":
+        return ConvolutionalClassifier(classes, code_units)
+    return Classifier(in_features, classes, HIDDEN_UNITS[network])
+
+
+def make_autoencoder(network: str, in_features: int, code_units: int) -> Any:
+    """An autoencoder of one of the `NETWORKS`."""
+    if network == "convolutional":
+        return ConvolutionalAutoencoder(code_units)
+    return Autoencoder(in_features, code_units, HIDDEN_UNITS[network])
 
 
 def make_temperature(temperature: str | float) -> Temperature:
-    """A temperature by name, or constant."""
+    """A `Temperature` by its name, or a constant one."""
     if isinstance(temperature, str):
         check_choice(temperature, ("annealed", "learned"), "temperature")
         return (
@@ -108,11 +122,14 @@ def make_temperature(temperature: str | float) -> Temperature:
 
 
 def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
-    """Binary cross-entropy, mean over all pixels; in float32 under autocast, too.
+    """Binary cross-entropy, averaged over all pixels; in float32 under autocast, too.
 
     Args:
         outputs: (N, D) in [0, 1].
         images: (N, ...) in [0, 1], D numbers each.
+
+    Returns:
+        0-d.
 
     Example:
         >>> reconstruction_loss(torch.full((2, 3), 0.5), torch.ones(2, 3))  # log 2
@@ -120,7 +137,8 @@ def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
     """
     wide = torch.promote_types(outputs.dtype, torch.float32)
     with torch.autocast(outputs.device.type, enabled=False):
-        # A NaN in it raises on a CPU, and on a GPU ends the process: carry it past.
+        # On a NaN, PyTorch's function raises on a CPU and aborts the process on a GPU.
+        # So NaNs are replaced before it, and put back into the loss after it.
         loss = nn.functional.binary_cross_entropy(
             outputs.to(wide).nan_to_num(nan=0.5), images.flatten(1).to(wide)
         )
@@ -128,11 +146,14 @@ def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
 
 
 def classification_loss(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy, mean over the labeled rows; 0 and not NaN if there is none.
+    """Cross-entropy, averaged over the labeled rows; 0 and not NaN without any.
 
     Args:
-        outputs: (N, classes).
-        labels: (N,) integer; -100 where the class is not told.
+        outputs: (N, classes) logits.
+        labels: (N,) integer; -100 where the row has no label.
+
+    Returns:
+        0-d.
 
     Example:
         >>> classification_loss(torch.zeros(2, 4), torch.tensor([3, -100]))  # log 4
@@ -142,8 +163,8 @@ def classification_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != UNLABELED).sum().clamp(min=1)
 
 
-def other_loss(method: str, temperature: str | float) -> Any:
-    """A loss of pytorch-metric-learning, where the soft nearest neighbor loss stood."""
+def metric_learning_loss(method: str, temperature: str | float) -> "LabeledRowsLoss":
+    """SupCon or NCA, from pytorch-metric-learning, on the labeled rows."""
     if isinstance(temperature, str):
         raise ValueError(
             f"temperature must be a number for method={method!r}; got {temperature!r}"
@@ -151,16 +172,21 @@ def other_loss(method: str, temperature: str | float) -> Any:
     from pytorch_metric_learning.losses import NCALoss, SupConLoss
 
     if method == "supcon":
-        return LabeledRowsOnly(SupConLoss(temperature=temperature), temperature)
-    return LabeledRowsOnly(NCALoss(softmax_scale=1 / temperature), temperature)
+        return LabeledRowsLoss(SupConLoss(temperature=temperature), temperature)
+    return LabeledRowsLoss(NCALoss(softmax_scale=1 / temperature), temperature)
 
 
-class LabeledRowsOnly(nn.Module):
-    """Hands a loss the rows that have a label, and knows its temperature.
+class LabeledRowsLoss(nn.Module):
+    """A loss of the labeled rows alone; 0 with a zero gradient below two of them.
 
     Args:
-        loss: (embeddings, labels) -> 0-d tensor.
-        temperature: of the loss.
+        loss: (embeddings (N, D), labels (N,)) -> 0-d tensor.
+        temperature: of that loss, for the history of a training.
+
+    Example:
+        >>> criterion = LabeledRowsLoss(nn.CrossEntropyLoss(), temperature=1.0)
+        >>> criterion(torch.zeros(3, 4), torch.tensor([0, 1, -100]))  # log 4
+        tensor(1.3863)
     """
 
     def __init__(self, loss: nn.Module, temperature: float) -> None:
@@ -169,8 +195,8 @@ class LabeledRowsOnly(nn.Module):
         self.temperature = ConstantTemperature(temperature)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        known = labels != UNLABELED
-        if int(known.sum()) < 2:
+        labeled = labels != UNLABELED
+        if int(labeled.sum()) < 2:
             return embeddings.sum() * 0
-        loss: Tensor = self.loss(embeddings[known], labels[known])
+        loss: Tensor = self.loss(embeddings[labeled], labels[labeled])
         return loss

@@ -1,142 +1,189 @@
-"""One plain loop that trains anything whose loss has named terms."""
+"""One plain loop that trains any objective with named terms."""
 
+import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from snnl_tutorial.datasets.batches import ShuffledBatches
 from snnl_tutorial.learning.checkpoint import Checkpoint
-from snnl_tutorial.learning.models import modes_restored
-from snnl_tutorial.loss.layers import LayerwiseSoftNearestNeighborLoss
+from snnl_tutorial.learning.models import restore_modes
+from snnl_tutorial.loss.checks import check_integer
+from snnl_tutorial.loss.temperature import Temperature
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def train(
-    objective: LayerwiseSoftNearestNeighborLoss,
+    objective: nn.Module,
     inputs: Tensor,
     targets: Tensor,
     labels: Tensor | None = None,
     *,
     epochs: int,
+    batches: Iterable[Tensor | Sequence[int]] | None = None,
     batch_size: int = 256,
     learning_rate: float = 1e-3,
     seed: int = 0,
     augment: Augmentation | None = None,
-    autocast: bool = False,
     checkpoint: Path | None = None,
     after_epoch: Callable[[int], None] | None = None,
 ) -> list[dict[str, float]]:
-    """Train the objective's model with Adam, on the device where the model lies.
+    """Train all parameters of an objective with Adam, on the device of the inputs.
 
     Args:
-        objective: model, criterion and loss together; all its parameters are trained,
-            a learned temperature included.
-        inputs: (N, ...), on the model's device.
-        targets: (N, ...), what the criterion compares the outputs with.
-        labels: (N,) integer; the targets if not given. Rows labeled -100 count in the
-            criterion only.
-        epochs: how often each row is seen. A `Temperature` is told each epoch.
-        batch_size: rows a step.
+        objective: a module, such as a `LayerwiseLoss`. Called with the inputs and the
+            targets of a batch (and its labels, if any), it returns a NamedTuple of
+            terms; `total` is minimized. Its method `set_epoch(epoch)`, if it has one,
+            is called before each epoch.
+        inputs: (N, ...), on the device of the objective.
+        targets: (N, ...), for the criterion.
+        labels: (N,) integer, -100 where a row has none. Default: the objective gets
+            none, and a `LayerwiseLoss` takes the targets.
+        epochs: number of epochs, including those in the checkpoint.
+        batches: an iterable of index tensors or lists; one iteration over it is one
+            epoch. If it has a `generator`, augmentations are drawn from it, too, and a
+            checkpoint stores its state. Default: `ShuffledBatches`.
+        batch_size: rows in a batch of the default `batches`.
         learning_rate: of Adam.
-        seed: decides the order of the rows, and what `augment` draws.
+        seed: of the generator that draws the default `batches` and the augmentations.
         augment: (inputs of a batch, generator on the CPU) -> inputs.
-        autocast: whether products are taken in bfloat16.
-        checkpoint: a file that is written after every epoch, and from which a training
-            that was interrupted goes on, if it is there: on a CPU, to the same weights.
-        after_epoch: called with the number of epochs done, to measure or draw.
+        checkpoint: a file that is written after every epoch. If it exists, the training
+            resumes from it; on a CPU it ends with the weights of an uninterrupted one.
+        after_epoch: called with the number of finished epochs, to measure or draw.
 
     Returns:
-        One dictionary an epoch: "epoch" (from 0), the means over its steps of
-        "total", "primary", "snn" and of each layer, and the last "temperature".
+        One dictionary for each epoch: "epoch" (from 0), the mean over its steps of each
+        term that is a single number, and the "temperature" at its end if the objective
+        has one.
 
     Raises:
-        ValueError: the loss is not finite, with the epoch; there are no rows; or the
-            checkpoint is of a training with other data or settings, or of more epochs.
+        ValueError: the loss is not finite (the message names the epoch); there are no
+            rows or batches; inputs, targets and labels differ in length; the checkpoint
+            belongs to other data or settings, or has more epochs.
+        TypeError: `batches` is an iterator, which would last for one epoch only.
 
     Example:
-        >>> from torch import nn
+        >>> from snnl_tutorial import LayerwiseSoftNearestNeighborLoss
         >>> _ = torch.manual_seed(0)
         >>> rows, targets = torch.randn(60, 4), torch.arange(60) % 2
         >>> objective = LayerwiseSoftNearestNeighborLoss(
-        ...     nn.Linear(4, 2), nn.functional.cross_entropy, factor=0.1)
+        ...     nn.Linear(4, 2), nn.functional.cross_entropy, factor=0.1
+        ... )
         >>> history = train(objective, rows, targets, epochs=5)
         >>> history[-1]["total"] < history[0]["total"]
         True
     """
-    if len(inputs) == 0:
-        raise ValueError("inputs must have at least one row; got none")
-    labels = targets if labels is None else labels
+    data = [part for part in (inputs, targets, labels) if part is not None]
+    check_lengths(data)
+    check_integer(epochs, "epochs", least=0)
+    if isinstance(batches, Iterator):
+        raise TypeError("batches must start anew in each epoch; got an iterator")
+    if batches is None:
+        batches = ShuffledBatches(len(inputs), batch_size, seed)
+    generator = getattr(batches, "generator", torch.Generator().manual_seed(seed))
     optimizer = torch.optim.Adam(objective.parameters(), lr=learning_rate)
-    generator = torch.Generator().manual_seed(seed)
-    temperature = objective.soft_nearest_neighbor.temperature
     settings = {
-        "data": checkpoint and [digest(data) for data in (inputs, targets, labels)],
-        "batch_size": batch_size,
+        "data": checkpoint and [digest(part) for part in data],
+        "batches": batches,
         "seed": seed,
         "learning_rate": learning_rate,
-        "autocast": autocast,
-        "factor": objective.factor,
-        "layers": objective.layers,
-        "layer_reduction": objective.layer_reduction,
-        "layer_weights": dict(objective.layer_weights),
-        "units": repr(objective.units),
-        "criterion": getattr(
-            objective.criterion, "__name__", repr(objective.criterion)
-        ),
-        "loss": repr(objective.soft_nearest_neighbor),
+        "objective": objective,
     }
     saved = Checkpoint(checkpoint, objective, optimizer, generator, settings)
-    history = saved.load()
-    done = len(history)
-    if done > epochs:
-        raise ValueError(f"checkpoint: {checkpoint} has {done} epochs; got {epochs=}")
-    bar = tqdm(
-        range(done, epochs),
-        "training",
-        total=epochs,
-        initial=done,
-        unit="epoch",
-        leave=False,
-    )
-    for epoch in bar:
-        temperature.set_epoch(epoch)
+    history = saved.load(epochs)
+    set_epoch = getattr(objective, "set_epoch", lambda epoch: None)
+    for epoch in progress(len(history), epochs):
+        set_epoch(epoch)
         steps = []
-        order = torch.randperm(len(inputs), generator=generator, device="cpu")
-        for batch in order.split(batch_size):
-            rows = batch.to(inputs.device)
-            images = inputs[rows]
+        for indices in batches:
+            rows = torch.as_tensor(indices, device=inputs.device)
+            batch = [part[rows] for part in data]
             if augment is not None:
-                images = augment(images, generator)
-            with torch.autocast(inputs.device.type, torch.bfloat16, enabled=autocast):
-                try:
-                    terms = objective(images, targets[rows], labels[rows])
-                except ValueError as error:  # such as a code that is not finite
-                    raise ValueError(f"in epoch {epoch}: {error}") from error
+                batch[0] = augment(batch[0], generator)
+            terms = evaluate(objective, batch, epoch)
             optimizer.zero_grad()
             terms.total.backward()
             optimizer.step()
-            named = [terms.total, terms.primary, terms.snn, *terms.per_layer.values()]
-            steps.append(torch.stack([term.detach() for term in named]))
-        means = torch.stack(steps).mean(dim=0).tolist()
-        names = ["total", "primary", "snn", *terms.per_layer]
-        record = {"epoch": epoch, **dict(zip(names, means, strict=True))}
-        record["temperature"] = temperature().item()
-        if not torch.isfinite(torch.tensor(record["total"])):
-            raise ValueError(f"the loss is {record['total']} in epoch {epoch}")
-        history.append(record)
+            steps.append(single_numbers(terms))
+        history.append(epoch_record(epoch, steps, objective))
         saved.save(history)
         if after_epoch is not None:
-            with modes_restored(objective):
+            with restore_modes(objective):
                 after_epoch(epoch + 1)
     return history
 
 
+def check_lengths(data: list[Tensor]) -> None:
+    """Raise unless inputs, targets and labels have as many rows, and at least one."""
+    if len(data[0]) == 0:
+        raise ValueError("inputs must have at least one row; got none")
+    for name, part in zip(("targets", "labels"), data[1:], strict=False):
+        if len(part) != len(data[0]):
+            raise ValueError(
+                f"{name} must have one row for each of the {len(data[0])} inputs; "
+                f"got {len(part)}"
+            )
+
+
 def digest(tensor: Tensor) -> int:
-    """A number that tells one tensor from another, by its bytes."""
+    """Return a checksum of the bytes of a tensor."""
     return zlib.crc32(
         tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
     )
+
+
+def progress(finished: int, epochs: int) -> Iterable[int]:
+    """Return the epochs that remain, with a progress bar."""
+    return tqdm(
+        range(finished, epochs),
+        "training",
+        total=epochs,
+        initial=finished,
+        unit="epoch",
+        leave=False,
+    )
+
+
+def evaluate(objective: nn.Module, batch: list[Tensor], epoch: int) -> Any:
+    """Return the terms of a batch; an error, such as a NaN code, names the epoch."""
+    try:
+        return objective(*batch)
+    except ValueError as error:
+        raise ValueError(f"in epoch {epoch}: {error}") from error
+
+
+def single_numbers(terms: Any) -> dict[str, Tensor]:
+    """Return the 0-d tensors in a NamedTuple and in its dictionaries, by name."""
+    numbers: dict[str, Any] = {}
+    for name, value in terms._asdict().items():
+        numbers |= value if isinstance(value, Mapping) else {name: value}
+    return {
+        name: number.detach()
+        for name, number in numbers.items()
+        if isinstance(number, Tensor) and number.dim() == 0
+    }
+
+
+def epoch_record(
+    epoch: int, steps: list[dict[str, Tensor]], objective: nn.Module
+) -> dict[str, float]:
+    """Return the means over the steps, and the temperature after the last one."""
+    if not steps:
+        raise ValueError(
+            f"batches must yield at least one batch; epoch {epoch} has none"
+        )
+    table = torch.stack([torch.stack(list(step.values())) for step in steps])
+    means = table.mean(dim=0).tolist()
+    record = {"epoch": epoch, **dict(zip(steps[0], means, strict=True))}
+    temperature = getattr(objective, "temperature", None)
+    if isinstance(temperature, Temperature):
+        record["temperature"] = temperature().item()
+    if not math.isfinite(record["total"]):
+        raise ValueError(f"the loss is {record['total']} in epoch {epoch}")
+    return record

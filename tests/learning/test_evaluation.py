@@ -92,11 +92,14 @@ def test_neighbors_vote_and_the_unlabeled_do_not():
     codes = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9], [0.6, 0.5]])
     labels = torch.tensor([0, 0, 1, 1, -100])
     new, new_labels = torch.tensor([[2.0, 1.9], [0.0, 3.0]]), torch.tensor([0, 1])
-    settings = codes, labels, new, new_labels
-    assert nearest_neighbor_accuracy(*settings, neighbors=1) == 1
-    assert nearest_neighbor_accuracy(*settings[:3], 1 - new_labels, neighbors=1) == 0
+
+    def accuracy(new_labels, neighbors):
+        return nearest_neighbor_accuracy(codes, labels, new, new_labels, neighbors)
+
+    assert accuracy(new_labels, neighbors=1) == 1
+    assert accuracy(1 - new_labels, neighbors=1) == 0
     with pytest.raises(ValueError, match="neighbors must be at most the 4 labeled"):
-        nearest_neighbor_accuracy(*settings, neighbors=5)
+        accuracy(new_labels, neighbors=5)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every method trains its network; the losses of others stand where ours stood."""
+"""Every method trains its network; SupCon and NCA are auxiliary losses as ours is."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def batch(n=24):
     return torch.rand(n, 28, 28), labels.where(torch.arange(n) < n // 2, -100)
 
 
-def made(method, network="paper", **settings):
+def new_objective(method, network="paper", **settings):
     torch.manual_seed(0)
     return make_objective(method, network, temperature=0.5, classes=3, **settings)
 
@@ -29,11 +29,11 @@ def made(method, network="paper", **settings):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_step_gives_every_weight_a_gradient(method, network):
     images, labels = batch()
-    objective = made(method, network)
+    objective = new_objective(method, network)
     targets = labels if method.startswith("classifier") else images
     terms = objective(images, targets, labels)
     terms.total.backward()
-    assert terms.total == terms.primary + objective.factor * terms.snn
+    assert terms.total == terms.primary + objective.factor * terms.auxiliary
     assert all(
         parameter.grad is not None and parameter.grad.isfinite().all()
         for parameter in objective.parameters()
@@ -44,7 +44,7 @@ def test_a_step_gives_every_weight_a_gradient(method, network):
 
 def test_the_code_is_where_the_loss_is():
     images, labels = batch()
-    objective = made("snnl-code")
+    objective = new_objective("snnl-code")
     terms = objective(images, images, labels)
     codes = objective.model.encode(images)[:12]
     want = soft_nearest_neighbor_loss(codes, labels[:12], temperature=0.5)
@@ -54,26 +54,31 @@ def test_the_code_is_where_the_loss_is():
 def test_every_layer_of_the_encoder():
     images, labels = batch()
     for network, count in (("paper", 4), ("convolutional", 4)):
-        terms = made("snnl-layers", network)(images, images, labels)
+        terms = new_objective("snnl-layers", network)(images, images, labels)
         assert len(terms.per_layer) == count
         assert all(name.startswith("encoder") for name in terms.per_layer)
 
 
 def test_nca_sees_the_labeled_rows_only():
     images, labels = batch()
-    objective = made("nca")
+    objective = new_objective("nca")
     terms = objective(images, images, labels)
     codes = objective.model.encode(images)[:12]
     want = NCALoss(softmax_scale=2)(codes, labels[:12])
-    assert terms.snn.item() == pytest.approx(want.item(), rel=1e-5)
+    assert terms.auxiliary.item() == pytest.approx(want.item(), rel=1e-5)
     none = objective(images, images, torch.full_like(labels, -100))
-    assert none.snn == 0
+    assert none.auxiliary == 0
 
 
 def test_the_reconstruction_by_hand():
     outputs, images = torch.tensor([[0.2, 0.9]]), torch.tensor([[[0.0], [1.0]]])
     want = -(torch.tensor(0.8).log() + torch.tensor(0.9).log()) / 2
     assert reconstruction_loss(outputs, images) == pytest.approx(want.item())
+
+
+def test_a_nan_in_the_outputs_is_a_nan_in_the_reconstruction():
+    outputs = torch.tensor([[0.2, torch.nan]])
+    assert reconstruction_loss(outputs, torch.zeros(1, 2)).isnan()
 
 
 def test_the_reconstruction_of_half_precision_is_taken_in_float32():

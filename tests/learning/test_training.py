@@ -1,21 +1,24 @@
-"""The plain loop: it learns, it is repeatable, it tells when it fails."""
+"""The plain loop: it learns, repeats and resumes exactly; errors name the epoch."""
 
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
 
 from snnl_tutorial import (
     AnnealedTemperature,
+    LayerwiseLoss,
     LayerwiseSoftNearestNeighborLoss,
     LearnedTemperature,
 )
-from snnl_tutorial.learning.models import Autoencoder, Classifier
+from snnl_tutorial.datasets.batches import ShuffledBatches
+from snnl_tutorial.learning.models import Classifier
 from snnl_tutorial.learning.objectives import METHODS, make_objective
 from snnl_tutorial.learning.training import train
 from tests.loss.test_distance import rows_of
@@ -28,22 +31,38 @@ def task(n=90):
     return torch.eye(3)[targets] * 2 + 0.3 * rows_of(0, n, 3), targets
 
 
-def objective_of(factor=0.1, **settings):
+def new_objective(factor=0.1, width=8, criterion=cross_entropy, **settings):
     torch.manual_seed(0)
-    model = Classifier(3, 3, hidden_units=(8,))
+    model = Classifier(3, 3, hidden_units=(width,))
     return LayerwiseSoftNearestNeighborLoss(
-        *(model, cross_entropy, factor, ["hidden.1"]), **settings
+        model, criterion, factor, ["hidden.1"], **settings
     )
 
 
-def test_it_learns_and_tells_the_terms():
+def noisy(rows, generator):
+    return rows + 0.1 * torch.randn(rows.shape, generator=generator)
+
+
+def same_weights(ours, theirs):
+    pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
+    return all(torch.equal(mine, other) for mine, other in pairs)
+
+
+# The loop ----------------------------------------------------------------------------
+
+
+def test_it_learns_and_records_the_terms():
     rows, targets = task()
-    objective = objective_of()
-    done = []
+    objective, epochs = new_objective(), []
     history = train(
-        objective, rows, targets, epochs=40, learning_rate=0.02, after_epoch=done.append
+        objective,
+        rows,
+        targets,
+        epochs=40,
+        learning_rate=0.02,
+        after_epoch=epochs.append,
     )
-    assert done == list(range(1, 41))
+    assert epochs == list(range(1, 41))
     first, last = history[0], history[-1]
     assert last["primary"] < 0.2 * first["primary"]
     assert last["snn"] == pytest.approx(last["hidden.1"])
@@ -51,163 +70,54 @@ def test_it_learns_and_tells_the_terms():
     assert (objective.model(rows).argmax(1) == targets).all()
 
 
-def test_one_step_is_one_adam_step_on_the_total():
-    rows, targets = task(6)
-    objective, twin = objective_of(), objective_of()
-    train(objective, rows, targets, epochs=1, learning_rate=0.01)
+def test_it_is_the_loop_that_one_would_write_by_hand():
+    rows, targets = task(40)
+    labels = targets.where(torch.arange(40) < 30, -100)
+    objective, twin = new_objective(), new_objective()
+    history = train(
+        objective,
+        rows,
+        targets,
+        labels,
+        epochs=2,
+        batch_size=16,
+        learning_rate=0.01,
+        seed=7,
+        augment=noisy,
+    )
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.01)
-    twin(rows, targets).total.backward()
-    optimizer.step()
-    pairs = zip(objective.parameters(), twin.parameters(), strict=True)
-    assert all(torch.allclose(ours, theirs, atol=1e-6) for ours, theirs in pairs)
+    generator = torch.Generator().manual_seed(7)
+    for epoch in range(2):
+        totals = []
+        for batch in torch.randperm(40, generator=generator).split(16):
+            x = noisy(rows[batch], generator)
+            terms = twin(x, targets[batch], labels[batch])
+            optimizer.zero_grad()
+            terms.total.backward()
+            optimizer.step()
+            totals.append(terms.total.item())
+        assert history[epoch]["total"] == pytest.approx(sum(totals) / 3, rel=1e-6)
+    assert same_weights(objective, twin)
 
 
 def test_the_seed_decides_the_order():
     rows, targets = task()
     runs = [
-        train(objective_of(), rows, targets, epochs=2, batch_size=16, seed=seed)
+        train(new_objective(), rows, targets, epochs=2, batch_size=16, seed=seed)
         for seed in (1, 1, 2)
     ]
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_temperatures_are_told_the_epoch_or_learn():
+def test_temperatures_follow_the_epochs_or_learn():
     rows, targets = task()
-    annealed = objective_of(temperature=AnnealedTemperature())
+    annealed = new_objective(temperature=AnnealedTemperature())
     history = train(annealed, rows, targets, epochs=3)
     want = [1.0, 2**-0.55, 3**-0.55]
     assert [record["temperature"] for record in history] == pytest.approx(want)
-    learned = objective_of(temperature=LearnedTemperature(1.0))
+    learned = new_objective(temperature=LearnedTemperature(1.0))
     history = train(learned, rows, targets, epochs=3)
-    assert history[-1]["temperature"] != 1.0
-
-
-def test_unlabeled_rows_are_left_to_the_criterion():
-    rows, _ = task()
-    labels = torch.full((90,), -100)
-    torch.manual_seed(0)
-    objective = LayerwiseSoftNearestNeighborLoss(
-        nn.Linear(3, 3), nn.functional.mse_loss, factor=1.0
-    )
-    history = train(objective, rows, rows, labels, epochs=2)
-    assert history[-1]["snn"] == 0
-    assert history[-1]["primary"] > 0
-
-
-def test_a_loss_that_is_not_finite_stops_the_training():
-    rows, targets = task()
-    objective = objective_of()
-    objective.criterion = lambda outputs, targets: outputs.sum() * torch.nan
-    with pytest.raises(ValueError, match="loss is nan in epoch 0"):
-        train(objective, rows, targets, epochs=3)
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("network", ["small", "convolutional"])
-def test_a_step_that_is_far_too_large_is_told_with_its_epoch(method, network):
-    torch.manual_seed(0)
-    images, labels = torch.rand(60, 28, 28), torch.arange(60) % 3
-    objective = make_objective(method, network, temperature=0.1, classes=3)
-    targets = labels if "class" in method else images
-    with pytest.raises(ValueError, match=r"in epoch \d"):
-        train(
-            *(objective, images, targets, labels),
-            epochs=9,
-            batch_size=20,
-            learning_rate=1e30,
-        )
-
-
-def test_no_rows():
-    with pytest.raises(ValueError, match="inputs.*at least one row"):
-        train(objective_of(), torch.zeros(0, 3), torch.zeros(0).long(), epochs=1)
-
-
-def noisy(rows, generator):
-    return rows + 0.1 * torch.randn(rows.shape, generator=generator)
-
-
-class Stop(Exception):
-    pass
-
-
-@pytest.mark.parametrize("stopped_after", [1, 3])
-def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, stopped_after):
-    rows, targets = task()
-    settings = {"epochs": 5, "batch_size": 16, "augment": noisy}
-
-    def new():
-        objective = objective_of(temperature=LearnedTemperature(1.0))
-        objective.model.hidden.append(nn.Dropout(0.3))
-        return objective
-
-    def stop(done):
-        if done == stopped_after:
-            raise Stop
-
-    whole = new()
-    history = train(whole, rows, targets, **settings)
-    part, path = new(), tmp_path / "runs" / "part.pt"
-    with pytest.raises(Stop):
-        train(part, rows, targets, checkpoint=path, after_epoch=stop, **settings)
-    resumed, epochs = new(), []
-    torch.manual_seed(123)  # another process would have drawn something else
-    got = train(
-        *(resumed, rows, targets),
-        checkpoint=path,
-        after_epoch=epochs.append,
-        **settings,
-    )
-    assert got == history
-    assert epochs == list(range(stopped_after + 1, 6))
-    for mine, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
-    assert not list(tmp_path.rglob("*.part"))
-
-
-def test_a_checkpoint_of_another_training_is_refused(tmp_path):
-    rows, targets = task()
-    path = tmp_path / "a.pt"
-    train(objective_of(), rows, targets, epochs=1, checkpoint=path)
-    with pytest.raises(ValueError, match=r"checkpoint: .*a.pt belongs .*'seed': 0"):
-        train(objective_of(), rows, targets, epochs=2, seed=1, checkpoint=path)
-    path.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"checkpoint: .*a.pt is no checkpoint"):
-        train(objective_of(), rows, targets, epochs=2, checkpoint=path)
-
-
-def square_distance(rows, others):
-    return torch.cdist(rows, others).square()
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"distance": "sqeuclidean"}, "'loss': .*sqeuclidean"),
-        ({"distance": square_distance}, "'loss': .*square_distance"),
-        ({"layer_reduction": "min"}, "'layer_reduction': 'min'"),
-        ({"layer_weights": {"hidden.1": 9.0}}, "'layer_weights': .*9.0"),
-        ({"units": 2}, "'units': '2'"),
-        ({"singletons": "raise"}, "'loss': .*raise"),
-    ],
-)
-def test_a_checkpoint_of_another_objective_is_refused(tmp_path, settings, words):
-    rows, targets = task()
-    path = tmp_path / "a.pt"
-    train(objective_of(), rows, targets, epochs=1, checkpoint=path)
-    with pytest.raises(ValueError, match=f"got .*{words}"):
-        train(objective_of(**settings), rows, targets, epochs=2, checkpoint=path)
-
-
-def test_a_checkpoint_of_other_data_or_of_more_epochs_is_refused(tmp_path):
-    rows, targets = task()
-    path = tmp_path / "a.pt"
-    train(objective_of(), rows, targets, epochs=2, checkpoint=path)
-    for other in ((rows + 1, targets), (rows, 2 - targets)):
-        with pytest.raises(ValueError, match=r"belongs .*'data'"):
-            train(objective_of(), *other, epochs=3, checkpoint=path)
-    with pytest.raises(ValueError, match=r"a.pt has 2 epochs; got epochs=1"):
-        train(objective_of(), rows, targets, epochs=1, checkpoint=path)
+    assert history[-1]["temperature"] == learned.temperature().item() != 1.0
 
 
 def test_a_look_after_an_epoch_does_not_end_the_training_mode():
@@ -216,40 +126,203 @@ def test_a_look_after_an_epoch_does_not_end_the_training_mode():
     objective = LayerwiseSoftNearestNeighborLoss(model, cross_entropy, 0.1, ["1"])
     model[2].eval()
     train(
-        *(objective, rows, targets),
+        objective,
+        rows,
+        targets,
         epochs=3,
         batch_size=90,
-        after_epoch=lambda done: model.eval(),
+        after_epoch=lambda epoch: model.eval(),
     )
     assert model[1].num_batches_tracked == 3
     assert model.training
     assert not model[2].training
 
 
-def test_a_checkpoint_of_another_temperature_or_network_is_refused(tmp_path):
-    rows, targets = task()
-    path = tmp_path / "a.pt"
-    train(objective_of(temperature=0.1), rows, targets, epochs=1, checkpoint=path)
-    for other in (0.9, AnnealedTemperature(), LearnedTemperature(0.1)):
-        objective = objective_of(temperature=other)
-        with pytest.raises(ValueError, match=r"belongs .*ConstantTemperature\(0.1\)"):
-            train(objective, rows, targets, epochs=2, checkpoint=path)
-    wide = LayerwiseSoftNearestNeighborLoss(
-        *(Classifier(3, 3, hidden_units=(9,)), cross_entropy, 0.1, ["hidden.1"]),
-        temperature=0.1,
-    )
-    with pytest.raises(ValueError, match=r"a.pt does not fit this training: .*size"):
-        train(wide, rows, targets, epochs=2, checkpoint=path)
-    content = torch.load(path, weights_only=True)
-    del content["generator"]
-    torch.save(content, path)
-    with pytest.raises(ValueError, match=r"a.pt does not fit .*generator"):
-        train(
-            *(objective_of(temperature=0.1), rows, targets), epochs=2, checkpoint=path
+# Any objective, any batches ----------------------------------------------------------
+
+
+class MeanTerms(NamedTuple):
+    total: Tensor
+    by_column: dict[str, Tensor]
+    outputs: Tensor
+
+
+class Mean(nn.Module):
+    """Learns the mean of the rows: no model inside, no labels, no temperature."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(2))
+
+    def forward(self, inputs, targets):
+        by_column = (self.mean - inputs).square().mean(dim=0)
+        first, second = by_column
+        return MeanTerms(
+            total=by_column.sum(),
+            by_column={"first": first, "second": second},
+            outputs=self.mean.expand(len(inputs), 2),
         )
 
 
-KILLED = """
+def test_it_trains_any_module_with_named_terms():
+    rows, objective = rows_of(0, 50, 2) + 1, Mean()
+    history = train(objective, rows, rows, epochs=200, learning_rate=0.05)
+    assert torch.allclose(objective.mean, rows.mean(dim=0), atol=1e-3)
+    assert list(history[-1]) == ["epoch", "total", "first", "second"]
+    assert history[-1]["first"] == pytest.approx(rows[:, 0].var(correction=0).item())
+
+
+def test_it_trains_a_layerwise_loss_with_any_auxiliary():
+    rows, targets = task()
+    torch.manual_seed(0)
+    model = Classifier(3, 3, hidden_units=(8,))
+    objective = LayerwiseLoss(
+        model,
+        cross_entropy,
+        auxiliary=lambda rows, labels: rows.square().mean(),
+        factor=10.0,
+        layers=["hidden.1"],
+    )
+    history = train(objective, rows, targets, epochs=30, learning_rate=0.02)
+    assert "temperature" not in history[0]
+    assert history[-1]["auxiliary"] < 0.5 * history[0]["auxiliary"]
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, list])
+def test_batches_decide_which_rows_count(kind):
+    rows, objective = rows_of(0, 50, 2), Mean()
+    batches = [kind([0, 3]), kind([0, 3, 4, 4])]
+    train(objective, rows, rows, epochs=300, batches=batches, learning_rate=0.02)
+    one, two = rows[[0, 3]].mean(dim=0), rows[[0, 3, 4, 4]].mean(dim=0)
+    assert torch.allclose(objective.mean, (one + two) / 2, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("batches", "error", "message"),
+    [
+        (iter([torch.arange(3)]), TypeError, "batches must start anew.*an iterator"),
+        ([], ValueError, "batches must yield at least one batch; epoch 0 has none"),
+    ],
+)
+def test_batches_that_do_not_last_are_refused(batches, error, message):
+    rows, targets = task()
+    with pytest.raises(error, match=message):
+        train(new_objective(), rows, targets, epochs=2, batches=batches)
+
+
+# Errors ------------------------------------------------------------------------------
+
+
+def nan_loss(outputs, targets):
+    return outputs.sum() * torch.nan
+
+
+def test_a_loss_that_is_not_finite_stops_the_training():
+    rows, targets = task()
+    with pytest.raises(ValueError, match="loss is nan in epoch 0"):
+        train(new_objective(criterion=nan_loss), rows, targets, epochs=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("network", ["small", "convolutional"])
+def test_divergence_is_reported_with_its_epoch(method, network):
+    torch.manual_seed(0)
+    images, labels = torch.rand(60, 28, 28), torch.arange(60) % 3
+    objective = make_objective(method, network, temperature=0.1, classes=3)
+    targets = labels if "class" in method else images
+    with pytest.raises(ValueError, match=r"in epoch \d"):
+        train(
+            objective,
+            images,
+            targets,
+            labels,
+            epochs=9,
+            batch_size=20,
+            learning_rate=1e30,
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"inputs": torch.zeros(0, 3)}, ValueError, "inputs.*at least one row"),
+        ({"targets": torch.arange(80)}, ValueError, "targets must.*90 inputs; got 80"),
+        ({"labels": torch.arange(91)}, ValueError, "labels must.*90 inputs; got 91"),
+        ({"epochs": 1.5}, TypeError, "epochs must be an integer; got float"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0"),
+    ],
+)
+def test_bad_arguments_are_named(settings, error, message):
+    rows, targets = task()
+    everything = {"inputs": rows, "targets": targets, "epochs": 1} | settings
+    with pytest.raises(error, match=message):
+        train(new_objective(), **everything)
+
+
+# Checkpoints -------------------------------------------------------------------------
+
+
+class Halves:
+    """Batches of one random half of the rows."""
+
+    def __init__(self):
+        self.generator = torch.Generator().manual_seed(5)
+
+    def __iter__(self):
+        order = torch.randperm(90, generator=self.generator)
+        return iter(order[:45].split(10))
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("batches", [ShuffledBatches, Halves])
+def test_a_training_interrupted_within_an_epoch_resumes_to_the_same_weights(
+    tmp_path, batches
+):
+    rows, targets = task()
+    path = tmp_path / "runs" / "part.pt"
+
+    def run(objective, steps=None, **settings):
+        def augment(batch, generator):
+            nonlocal steps
+            steps = steps and steps - 1
+            if steps == 0:
+                raise Stop
+            return noisy(batch, generator)
+
+        chosen = (
+            ShuffledBatches(90, 16, seed=3) if batches is ShuffledBatches else Halves()
+        )
+        return train(
+            objective,
+            rows,
+            targets,
+            epochs=5,
+            batches=chosen,
+            augment=augment,
+            **settings,
+        )
+
+    def new():
+        objective = new_objective(temperature=LearnedTemperature(1.0))
+        objective.model.hidden.append(nn.Dropout(0.3))
+        return objective
+
+    whole, resumed, finished = new(), new(), []
+    history = run(whole)
+    with pytest.raises(Stop):
+        run(new(), steps=14, checkpoint=path)  # in the third epoch
+    torch.manual_seed(123)  # another process has another state
+    again = run(resumed, checkpoint=path, after_epoch=finished.append)
+    assert finished == [3, 4, 5]
+    assert again == history
+    assert same_weights(resumed, whole)
+    assert [file.name for file in tmp_path.rglob("*.*")] == ["part.pt"]
+
+
+SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 import torch
@@ -257,93 +330,127 @@ from snnl_tutorial.datasets.augmentation import shift
 from snnl_tutorial.learning.objectives import make_objective
 from snnl_tutorial.learning.training import train
 
-path, moment = Path(sys.argv[1]), int(sys.argv[2])  # counted in batches
-torch.manual_seed(0)
-images, labels = torch.rand(40, 28, 28), torch.arange(40) % 3
-objective = make_objective("snnl-layers", "convolutional", temperature="learned")
-seen = 0
+def run(path, killed_at=None):  # killed in that batch
+    torch.manual_seed(0)
+    images, labels = torch.rand(40, 28, 28), torch.arange(40) % 3
+    objective = make_objective("snnl-layers", "convolutional", temperature="learned")
+    seen = 0
 
+    def augment(batch, generator):
+        nonlocal seen
+        if seen == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen += 1
+        return shift(batch, generator)
 
-def killing(batch, generator):
-    global seen
-    if seen == moment:
-        os.kill(os.getpid(), signal.SIGKILL)
-    seen += 1
-    return shift(batch, generator)
-
-
-history = train(
-    *(objective, images, images, labels),
-    epochs=3,
-    batch_size=20,
-    augment=killing,
-    checkpoint=path,
-)
-torch.save([history, objective.state_dict()], path.with_suffix(".end"))
+    history = train(
+        objective, images, images, labels,
+        epochs=3, batch_size=20, augment=augment, checkpoint=path,
+    )
+    return history, objective.state_dict()
 """
 
 
-def test_killed_in_any_epoch_it_ends_with_the_same_weights(tmp_path):
-    def run(path, moment):
-        command = [sys.executable, "-c", KILLED, str(path), str(moment)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True).returncode
+def test_a_killed_training_ends_with_the_same_weights(tmp_path):
+    path = tmp_path / "killed"
+    kill = f"{SCRIPT}\nrun(Path(sys.argv[1]), killed_at=3)"  # in the second epoch
+    command = [sys.executable, "-c", kill, str(path)]
+    assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
+    assert len(torch.load(path, weights_only=True)["history"]) == 1
+    names = {}
+    exec(SCRIPT, names)
+    history, weights = names["run"](None)
+    again, resumed = names["run"](path)
+    assert again == history
+    assert all(torch.equal(resumed[name], weights[name]) for name in weights)
 
-    def end(path):
-        return torch.load(path.with_suffix(".end"), weights_only=True)
 
-    whole = tmp_path / "whole"
-    assert run(whole, -1) == 0
-    history, weights = end(whole)
-    # In the first epoch, at the begin and in the middle of the second, in the third.
-    for moment in (1, 2, 3, 5):
-        path = tmp_path / f"killed-{moment}"
-        assert run(path, moment) == -signal.SIGKILL
-        assert path.exists() == (moment >= 2)
-        assert run(path, -1) == 0
-        again, resumed = end(path)
-        assert again == history
-        assert all(torch.equal(resumed[name], weights[name]) for name in weights)
+def square_distance(rows, others):
+    return torch.cdist(rows, others).square()
+
+
+class Criterion:
+    def __call__(self, outputs, targets):
+        return cross_entropy(outputs, targets)
+
+
+def test_a_checkpoint_does_not_depend_on_addresses_in_memory(tmp_path):
+    rows, targets = task()
+    path, first, second = tmp_path / "a.pt", Criterion(), Criterion()
+    assert repr(first) != repr(second)
+    train(new_objective(criterion=first), rows, targets, epochs=1, checkpoint=path)
+    again = new_objective(criterion=second)
+    assert len(train(again, rows, targets, epochs=2, checkpoint=path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 1}, "with .*seed=0.*; got .*seed=1"),
+        ({"batch_size": 30}, "with .*batch_size=256.*; got .*batch_size=30"),
+        ({"batches": [torch.arange(9)]}, r"with .*ShuffledBatches.*; got .*\[tensor"),
+        ({"learning_rate": 0.1}, "with learning_rate=0.001; got learning_rate=0.1"),
+        ({"inputs": task()[0] + 1}, r"with data=\[.*; got data="),
+        ({"targets": 2 - task()[1]}, r"with data=\[.*; got data="),
+        ({"epochs": 1}, "a.pt has 2 epochs; got epochs=1"),
+    ],
+)
+def test_a_checkpoint_of_other_data_or_settings_is_refused(tmp_path, changes, words):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    settings = {"inputs": rows, "targets": targets, "epochs": 2, "checkpoint": path}
+    train(new_objective(), **settings)
+    with pytest.raises(ValueError, match=f"checkpoint: .*{words}"):
+        train(new_objective(), **settings | {"epochs": 3} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"factor": 0.2}, "with factor=0.1, .*; got factor=0.2"),
+        ({"criterion": mse_loss}, "with .*cross_entropy.*; got .*mse_loss"),
+        ({"units": 2}, "with .*units=None.*; got .*units=2"),
+        ({"distance": "sqeuclidean"}, "with .*'cosine'.*; got .*'sqeuclidean'"),
+        ({"distance": square_distance}, "with .*'cosine'.*; got .*square_distance"),
+        ({"singletons": "raise"}, "with .*'exclude'.*; got .*'raise'"),
+        ({"temperature": 0.9}, r"with .*\(1\); got .*ConstantTemp.*\(0.9\)"),
+        ({"temperature": AnnealedTemperature()}, r"with .*\(1\); got .*AnnealedTemp"),
+        ({"temperature": LearnedTemperature()}, r"with .*\(1\); got .*LearnedTemp"),
+        ({"width": 9}, "with .*out_features=8.*; got .*out_features=9"),
+    ],
+)
+def test_a_checkpoint_of_another_objective_is_refused(tmp_path, changes, words):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    train(new_objective(), rows, targets, epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match=f"belongs to a training {words}"):
+        train(new_objective(**changes), rows, targets, epochs=2, checkpoint=path)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    train(new_objective(), rows, targets, epochs=1, checkpoint=path)
+    content = torch.load(path, weights_only=True)
+    del content["generator"]
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"a.pt does not fit .*generator"):
+        train(new_objective(), rows, targets, epochs=2, checkpoint=path)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint: .*a.pt is no checkpoint"):
+        train(new_objective(), rows, targets, epochs=2, checkpoint=path)
 
 
 def test_a_loss_that_fails_leaves_the_checkpoint_of_the_epoch_before(tmp_path):
     rows, targets = task()
     path = tmp_path / "a.pt"
-    objective = objective_of()
+    objective = new_objective()
 
-    def spoil(done):
-        if done == 2:
+    def spoil(epochs):
+        if epochs == 2:
             objective.model.output.weight.data.fill_(torch.nan)
 
     with pytest.raises(ValueError, match="loss is nan in epoch 2"):
         train(objective, rows, targets, epochs=4, checkpoint=path, after_epoch=spoil)
     history = torch.load(path, weights_only=True)["history"]
     assert [record["epoch"] for record in history] == [0, 1]
-
-
-def test_autocast_trains_in_bfloat16():
-    rows, targets = task()
-    dtypes = []
-    objective = objective_of()
-    objective.model.output.register_forward_hook(
-        lambda module, inputs, output: dtypes.append(output.dtype)
-    )
-    history = train(
-        objective, rows, targets, epochs=30, learning_rate=0.02, autocast=True
-    )
-    assert set(dtypes) == {torch.bfloat16}
-    assert history[-1]["primary"] < 0.3 * history[0]["primary"]
-
-
-def test_an_autoencoder_learns_from_all_rows_and_disentangles_the_labeled():
-    rows, targets = task()
-    rows = rows.sigmoid()
-    labels = targets.where(torch.arange(90) < 45, -100)
-    torch.manual_seed(0)
-    model = Autoencoder(3, 2, hidden_units=(16,))
-    objective = LayerwiseSoftNearestNeighborLoss(
-        *(model, nn.functional.binary_cross_entropy, 1.0, [model.code_layer]),
-        temperature=0.1,
-    )
-    history = train(objective, rows, rows, labels, epochs=60, learning_rate=0.01)
-    assert history[-1]["primary"] < history[0]["primary"]
-    assert history[-1]["snn"] < 0.5 * history[0]["snn"]
