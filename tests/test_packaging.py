@@ -229,7 +229,10 @@ def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
         "emnist-47-test-rows.npz",
         *results,
     }
-    book = {f"snnl_tutorial/{p.relative_to(ROOT)}" for p in ROOT.glob("book/chapters/*.ipynb")}
+    book = {
+        f"snnl_tutorial/{p.relative_to(ROOT)}"
+        for p in ROOT.glob("book/chapters/*.ipynb")
+    }
     assert len(book) >= 8
     assert {name for name in names if "/book/" in name} == book
     sources = {str(p.relative_to(ROOT)) for p in ROOT.glob("snnl_tutorial/**/*.py")}
