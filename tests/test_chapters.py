@@ -243,15 +243,14 @@ def test_an_exercise_does_not_show_its_answer(path):
         assert cell.outputs[0].text == f"Exercise {number}: not tried yet.\n"
 
 
-WRONG = [
-    *("0.0", "-1", "10**400", "float('nan')", "'text'", "None", "object()", "torch"),
-    *("[]", "{'a': 1}", "list(range(1000))", "torch.ones(3)", "torch.ones(2, 3, 4)"),
-    *("torch.full((), torch.nan)", "torch.full((500, 1), torch.nan)"),
-    *("(torch.eye(3), torch.arange(3))", "(torch.eye(3), torch.arange(3), 1.0)"),
-    *("(torch.eye(4) * torch.nan, torch.arange(4) % 2)", "torch.nn.Identity()"),
-    *("len", "lambda: 0", "lambda *_: None", "lambda *_: {}[_]"),
-    "lambda *_: torch.full((500, 500), torch.nan)",
-]
+WRONG = (
+    "0.0; -1; 10**400; float('nan'); 'text'; None; object(); torch; len; []; {'a': 1}; "
+    "list(range(1000)); torch.ones(3); torch.ones(2, 3, 4); torch.nn.Identity(); "
+    "torch.full((), torch.nan); torch.full((500, 1), torch.nan); "
+    "(torch.eye(3), torch.arange(3)); (torch.eye(3), torch.arange(3), 1.0); "
+    "(torch.eye(4) * torch.nan, torch.arange(4) % 2); lambda: 0; lambda *_: None; "
+    "lambda *_: {}[_]; lambda *_: torch.full((500, 500), torch.nan)"
+)
 
 
 @each_chapter
@@ -259,9 +258,10 @@ def test_solutions_are_right_and_wrong_answers_get_one_line(path):
     """Each answer, pasted over the three dots, in a namespace of its own."""
     notebook = nbformat.read(path, as_version=4)
     solutions = dict(SOLUTION.findall(prose(path)))
+    wrong = [f"answer = {value}" for value in WRONG.split("; ")]
     tried = {}
     for number, cell in exercise_cells(notebook).items():
-        answers = [solutions[number], *(f"answer = {wrong}" for wrong in WRONG)]
+        answers = [solutions[number], *wrong]
         pasted = [cell.source.replace("answer = ...", answer) for answer in answers]
         code = f"for code in {pasted!r}:\n    exec(code, dict(globals()))"
         tried[number] = nbformat.v4.new_code_cell(code)
@@ -270,7 +270,7 @@ def test_solutions_are_right_and_wrong_answers_get_one_line(path):
     for number, cell in tried.items():
         assert {output.name for output in cell.outputs} == {"stdout"}
         lines = "".join(output.text for output in cell.outputs).splitlines()
-        solved, *hints = lines[-1 - len(WRONG) :]  # the solution may print, too
+        solved, *hints = lines[-1 - len(wrong) :]  # the solution may print, too
         assert solved == f"Exercise {number}: right."
         for hint in hints:
             assert hint.startswith(f"Exercise {number}: not yet. ")

@@ -7,7 +7,6 @@ answer, returns if it is right, and raises `NotYet` with a hint if it is not.
 
 import importlib
 import textwrap
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 HINT_COLUMNS = 160
-"""A hint that is longer, such as an error message that lists numbers, is cut."""
+"""A longer hint is cut: an error message may hold anything."""
 
 
 class NotYet(Exception):
@@ -70,7 +69,7 @@ def find_hint(
     except NotYet as error:
         hint = str(error)
     except Exception as error:  # a reader's function may raise anything
-        hint = f"It raised {traceback.format_exception_only(error)[-1]}"
+        hint = f"It raised {type(error).__name__}: {error}".splitlines()[0]
     else:
         return ""
     return textwrap.shorten(hint, HINT_COLUMNS, placeholder=" ...")

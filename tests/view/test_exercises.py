@@ -94,8 +94,8 @@ MISTAKES = [
     ("4.3", (NOISE, LABELS), "The exact loss"),
     ("4.3", (torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]]), PAIRS), "nearest"),
     ("4.3", (torch.full((4, 2), math.nan), PAIRS), "It raised ValueError"),
-    ("4.3", (torch.eye(4), torch.arange(4)), "It raised ValueError"),
-    ("4.3", (torch.cat([SIGNS, -SIGNS]), -100 * PAIRS), "needs a class"),
+    ("4.3", (torch.eye(4), torch.arange(4)), "Every row needs a partner"),
+    ("4.3", (torch.cat([SIGNS, -SIGNS]), -100 * PAIRS), "needs a partner"),
     ("4.3", (NOISE.double(), LABELS), "must be float32"),
     ("5.1", 0.6, "weight one half"),
     ("5.1", 2.8, "by the factor"),
@@ -154,9 +154,9 @@ MISTAKES = [
     ("11.2", lambda s, own, other: slopes(s, own, other) / 12, "not the mean"),
     ("11.2", lambda s, own, other: s.softmax(dim=1), "in neither mask"),
     ("11.2", lambda s, own, other: 2 * slopes(s, own, other), "strangers are off"),
-    ("11.3", (NOISE, LABELS), "The halves have losses"),
-    ("11.3", (ONE_HOT, LABELS), "has a loss of 0.0"),
-    ("11.3", (torch.eye(40), torch.arange(40) % 20), "It raised ValueError"),
+    ("11.3", (NOISE, LABELS), "The first half has a loss"),
+    ("11.3", (ONE_HOT, LABELS), "a loss of only 0.0"),
+    ("11.3", (torch.eye(40), torch.arange(40) % 20), "a row has no partner"),
 ]
 
 
