@@ -110,7 +110,7 @@ def test_outputs_are_stored_and_sound(path):
     counts = []
     for cell in cells(path, "code"):
         counts.append(cell.execution_count)
-        speaks = re.search(r"^(print|notebook\.check|plt\.show)\(", cell.source, re.M)
+        speaks = re.search(r"^(print|exercises\.check|plt\.show)\(", cell.source, re.M)
         assert cell.outputs or not speaks, cell.source
         for output in cell.outputs:
             assert output.output_type in ("stream", "display_data", "execute_result")
@@ -214,30 +214,66 @@ def test_links_lead_somewhere(path):
         assert {key.strip() for key in keys.split(",")} <= known, keys
 
 
+def exercise_cells(notebook):
+    """{"4.2": its cell}, of every exercise of a chapter."""
+    found = {}
+    for cell in notebook.cells:
+        number = re.search(r'^exercises\.check\(\s*"(\d+\.\d+)"', cell.source, re.M)
+        if cell.cell_type == "code" and number:
+            found[number[1]] = cell
+    return found
+
+
 @each_chapter
-def test_the_solutions_solve_the_exercises(path, tmp_path):
+def test_an_exercise_does_not_show_its_answer(path):
+    stubs = exercise_cells(nbformat.read(path, as_version=4))
+    assert len(stubs) >= 3
+    assert set(stubs) == set(dict(SOLUTION.findall(prose(path))))
+    for number, cell in stubs.items():
+        *_, untouched, last = ast.parse(cell.source).body
+        assert ast.unparse(untouched) == "answer = ..."
+        # The answer's data by name, and no number among them.
+        literals = [n.value for n in ast.walk(last) if isinstance(n, ast.Constant)]
+        assert [value for value in literals if not isinstance(value, str)] == []
+        assert ast.unparse(last).startswith(f"exercises.check('{number}', answer")
+        assert all(keyword.arg for keyword in last.value.keywords)
+        assert len(last.value.args) == 2
+        assert cell.outputs[0].text == f"Exercise {number}: not tried yet.\n"
+
+
+WRONG = (
+    "0.0; -1; 10**400; float('nan'); 'text'; None; object(); torch; len; []; {'a': 1}; "
+    "list(range(1000)); torch.ones(3); torch.ones(2, 3, 4); torch.nn.Identity(); "
+    "torch.full((), torch.nan); torch.full((500, 1), torch.nan); "
+    "(torch.eye(3), torch.arange(3)); (torch.eye(3), torch.arange(3), 1.0); "
+    "(torch.eye(4) * torch.nan, torch.arange(4) % 2); lambda: 0; lambda *_: None; "
+    "lambda *_: {}[_]; lambda *_: torch.full((500, 500), torch.nan)"
+)
+
+
+@each_chapter
+def test_solutions_are_right_and_wrong_answers_get_one_line(path):
+    """Each answer, pasted over the three dots, in a namespace of its own."""
     notebook = nbformat.read(path, as_version=4)
     solutions = dict(SOLUTION.findall(prose(path)))
-    stubs = {}
-    for cell in notebook.cells:
-        found = re.search(r'^notebook\.check\("(\d+\.\d+)".*', cell.source, re.M | re.S)
-        if cell.cell_type == "code" and found:
-            stubs[found[1]] = found[0]
-            assert cell.source.startswith("answer = ...")
-    assert len(stubs) >= 3
-    assert set(stubs) == set(solutions)
-    # The stub first: it defines what the check needs. Then solution and check.
-    for cell in list(notebook.cells):
-        found = re.search(r'^notebook\.check\("(\d+\.\d+)"', cell.source, re.M)
-        if cell.cell_type == "code" and found:
-            solved = f"{solutions[found[1]]}\n{stubs[found[1]]}"
-            extra = nbformat.v4.new_code_cell(solved, metadata={"solves": found[1]})
-            notebook.cells.insert(notebook.cells.index(cell) + 1, extra)
+    wrong = [f"answer = {value}" for value in WRONG.split("; ")]
+    tried = {}
+    for number, cell in exercise_cells(notebook).items():
+        answers = [solutions[number], *wrong]
+        pasted = [cell.source.replace("answer = ...", answer) for answer in answers]
+        code = f"for code in {pasted!r}:\n    exec(code, dict(globals()))"
+        tried[number] = nbformat.v4.new_code_cell(code)
+        notebook.cells.insert(notebook.cells.index(cell) + 1, tried[number])
     run(notebook)
-    for cell in notebook.cells:
-        if "solves" in cell.metadata:
-            printed = "".join(o.text for o in cell.outputs if o.output_type == "stream")
-            assert f"Exercise {cell.metadata.solves}: right." in printed
+    for number, cell in tried.items():
+        assert {output.name for output in cell.outputs} == {"stdout"}
+        lines = "".join(output.text for output in cell.outputs).splitlines()
+        solved, *hints = lines[-1 - len(wrong) :]  # the solution may print, too
+        assert solved == f"Exercise {number}: right."
+        for hint in hints:
+            assert hint.startswith(f"Exercise {number}: not yet. ")
+            assert len(hint) <= 200
+            assert " at 0x" not in hint
 
 
 def run(notebook):

@@ -1,1 +1,1 @@
-"""What a reader sees: figures, and how a notebook shows them."""
+"""What a reader of the book sees: figures, stored tables, and checks of exercises."""

@@ -1,8 +1,7 @@
-"""How a chapter starts, shows its figures, and checks an exercise."""
+"""What a chapter needs to run as a notebook: setup, stored tables, glued results."""
 
 import csv
 import io
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,20 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from snnl_tutorial.files import data_folder
+from snnl_tutorial.view.plotting import PALETTE
 
 DOTS_PER_INCH = 144
+"""Twice the usual resolution; figures are shown at half size and look sharp."""
 
 
 def setup(seed: int = 0) -> None:
-    """Make a notebook reproducible, and its figures readable and small.
+    """Seed torch and numpy, and set how a notebook prints numbers and draws figures.
 
-    Seeds torch and numpy, prints four decimals, sets a color-blind palette, and lets
-    Jupyter store figures as PNGs of 256 colors, a third of the usual size.
+    Numbers have four decimals. Figures use a color-blind palette, and Jupyter stores
+    them as PNGs of 256 colors, a third of the usual size.
 
     Args:
-        seed: decides every random draw that names no generator of its own.
+        seed: the seed of both global random generators.
 
     Example:
         >>> setup(seed=0)
@@ -37,7 +38,7 @@ def setup(seed: int = 0) -> None:
     sns.set_theme(
         context="notebook",
         style="ticks",
-        palette="colorblind",
+        palette=PALETTE,
         rc={
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -51,16 +52,16 @@ def setup(seed: int = 0) -> None:
 
 
 def results(name: str) -> list[dict[str, Any]]:
-    """Read a table of measured figures, which the project stores in data/results/.
+    """Read a table of measured results from data/results/.
 
     Args:
-        name: of the table, such as `"layers"`.
+        name: the table's file name without `.csv`, such as `"layers"`.
 
     Returns:
-        A dictionary for each row; numbers are floats, empty cells `None`.
+        One dictionary per row. Numbers are floats; empty cells are `None`.
 
     Raises:
-        FileNotFoundError: no such table; the message names those that there are.
+        FileNotFoundError: there is no such table; the message lists the tables.
 
     Example:
         >>> [row["step"] for row in results("layers")]
@@ -84,17 +85,17 @@ def results(name: str) -> list[dict[str, Any]]:
 
 
 def glue(name: str, value: float | str | torch.Tensor | np.ndarray) -> None:
-    """Store a result in the notebook's outputs, where a run's record finds it.
+    """Store a named result in the notebook's outputs, for the record of a run.
 
-    It is myst-nb's format, so that a page can show the value, too. (myst-nb itself is
-    not installed on Colab.) Outside Jupyter it only checks the value.
+    The format is myst-nb's, so a page of the book can show the value as well.
+    (myst-nb itself is not installed on Colab.) Outside Jupyter nothing is stored.
 
     Args:
-        name: of the result.
+        name: the result's name in the record.
         value: a number, a text, or a 0-d tensor or array.
 
     Raises:
-        TypeError: a value that is none of these.
+        TypeError: the value is none of these.
 
     Example:
         >>> glue("accuracy", torch.tensor(0.5))
@@ -119,7 +120,7 @@ def glue(name: str, value: float | str | torch.Tensor | np.ndarray) -> None:
 
 
 def show_small_pngs() -> None:
-    """Let Jupyter draw figures with `small_png`; outside Jupyter do nothing."""
+    """Make Jupyter store figures with `small_png`; outside Jupyter do nothing."""
     from IPython import get_ipython
 
     shell = get_ipython()
@@ -130,62 +131,20 @@ def show_small_pngs() -> None:
 
 
 def small_png(figure: Figure) -> tuple[bytes, dict[str, int]]:
-    """A figure as a PNG of 256 colors, and the half size at which to show it.
+    """Render a figure as a PNG of 256 colors.
 
     Args:
         figure: any matplotlib figure.
 
     Returns:
-        The PNG's bytes and {"width", "height"} in CSS pixels: the picture has two
-        dots a pixel, so that it is sharp on a good screen.
+        The PNG's bytes, and the width and height at which to show it, in CSS pixels:
+        half its own, so that it looks sharp on a high-resolution screen.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     picture = Image.open(buffer).convert("RGB")
     small = io.BytesIO()
-    palette = picture.quantize(256, dither=Image.Dither.NONE)
-    palette.save(small, format="png", optimize=True)
+    reduced = picture.quantize(256, dither=Image.Dither.NONE)
+    reduced.save(small, format="png", optimize=True)
     width, height = picture.size
     return small.getvalue(), {"width": width // 2, "height": height // 2}
-
-
-def check(
-    exercise: str,
-    answer: Any,
-    expected: Any | Callable[[Any], bool],
-    tolerance: float = 1e-3,
-) -> None:
-    """Tell the reader whether an exercise is solved. Never raises.
-
-    Args:
-        exercise: what to call it.
-        answer: what the reader computed; `...` while it is untouched.
-        expected: a number, a tensor, or a function that says whether the answer is
-            right.
-        tolerance: how far a number may be off.
-
-    Example:
-        >>> check("1.1", ..., 0.5)
-        Exercise 1.1: not tried yet.
-        >>> check("1.1", 0.7, 0.5)
-        Exercise 1.1: not yet. Got 0.7.
-        >>> check("1.1", 0.5, 0.5)
-        Exercise 1.1: right.
-    """
-    if answer is ...:
-        print(f"Exercise {exercise}: not tried yet.")
-        return
-    try:
-        if callable(expected):
-            right = bool(expected(answer))
-        else:
-            got = torch.as_tensor(answer, dtype=torch.float64)
-            want = torch.as_tensor(expected, dtype=torch.float64)
-            right = got.shape == want.shape and torch.allclose(
-                got, want, rtol=0, atol=tolerance
-            )
-    except Exception as error:  # the reader's code may do anything
-        print(f"Exercise {exercise}: not yet. It stopped with {error!r}.")
-        return
-    verdict = "right." if right else f"not yet. Got {answer!r}."
-    print(f"Exercise {exercise}: {verdict}")

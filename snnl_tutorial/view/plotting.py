@@ -1,4 +1,4 @@
-"""Figures that more than one chapter draws. Each takes an ax and returns it."""
+"""Figures that several chapters draw. Each function draws into an ax and returns it."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from torch import Tensor
 
-# One shape a class as well: color alone tells nothing to some eyes, or in print.
+PALETTE = "colorblind"
+"""The colors C0 to C9 of the chapters' figures: a palette of seaborn."""
+
 MARKERS = "osD^vP*Xph"
+"""A shape for each class, because some readers and printers see no colors."""
 
 
 def plot_matrix(
@@ -21,20 +24,19 @@ def plot_matrix(
     color_label: str = "",
     cmap: str | Colormap = "cividis",
     limits: tuple[float, float] | None = None,
-    numbers: str | None = None,
 ) -> Axes:
-    """A pairwise matrix as a heat map.
+    """Draw a pairwise matrix as a heat map.
 
     Args:
-        matrix: (N, M).
-        ax: where to draw.
-        labels: (N,) sorted class labels; lines then part the classes, and the ticks
-            name them.
-        title: text.
-        color_label: text beside the color scale.
-        cmap: color map.
-        limits: smallest and largest value of the color scale.
-        numbers: a format such as ".2f" writes each value into its cell.
+        matrix: (N, M); square if there are labels.
+        ax: the axes to draw into.
+        labels: (N,) class labels, sorted. If given, lines separate the classes, and
+            the ticks name them.
+        title: the title of the axes.
+        color_label: the label of the color bar.
+        cmap: the color map.
+        limits: the smallest and largest value of the color bar; by default those of
+            the matrix.
 
     Example:
         >>> import matplotlib.pyplot as plt, torch
@@ -50,8 +52,6 @@ def plot_matrix(
         vmin=low,
         vmax=high,
         square=True,
-        annot=numbers is not None,
-        fmt=numbers or "",
         xticklabels=labels is None and matrix.shape[1] <= 12,
         yticklabels=labels is None and matrix.shape[0] <= 12,
         cbar_kws={"label": color_label, "shrink": 0.8},
@@ -74,13 +74,13 @@ def plot_images(
     captions: Sequence[str] = (),
     colors: Sequence[str] = (),
 ) -> Sequence[Axes]:
-    """Gray images side by side, each in an ax of its own.
+    """Draw gray images, each into axes of its own.
 
     Args:
         images: (N, H, W) in [0, 1].
-        axes: N axes.
-        captions: a line under each image.
-        colors: a frame around each image.
+        axes: the N axes to draw into.
+        captions: a text below each image; none if empty.
+        colors: the color of each image's frame; no frames if empty.
 
     Example:
         >>> import matplotlib.pyplot as plt, torch
@@ -111,16 +111,16 @@ def plot_points(
     size: float = 30,
     legend: bool = True,
 ) -> Axes:
-    """Points of the plane, a color and a shape for each class.
+    """Draw points of the plane, with a color and a shape for each class.
 
     Args:
         points: (N, 2).
-        labels: (N,) integer; negative labels are drawn as gray dots.
-        ax: where to draw.
-        title: text.
-        names: what to call the classes in the legend.
-        size: of a point.
-        legend: whether to draw one.
+        labels: (N,) integer; rows with a negative label are gray dots.
+        ax: the axes to draw into.
+        title: the title of the axes.
+        names: the name of each class in the legend; by default its number.
+        size: the area of a point, in square typographic points.
+        legend: whether to draw a legend.
 
     Example:
         >>> import matplotlib.pyplot as plt, torch
@@ -131,7 +131,7 @@ def plot_points(
     """
     x, y = points.detach().cpu().numpy().T
     classes = labels.cpu().numpy()
-    palette = sns.color_palette("colorblind")
+    palette = sns.color_palette(PALETTE)
     for label in np.unique(np.where(classes < 0, -1, classes)):
         chosen = classes < 0 if label < 0 else classes == label
         name = names[label] if names and label >= 0 else str(label)

@@ -1,4 +1,4 @@
-"""Figures of what a sweep measured."""
+"""Figures of a sweep: what `snnl results --figure` draws."""
 
 import textwrap
 
@@ -7,21 +7,24 @@ from matplotlib.axes import Axes
 from snnl_tutorial.runs.records import Summary
 
 LABEL_COLUMNS = 50
-"""A longer name of a setting is broken into lines."""
+"""The longest line of a setting's name; longer names are wrapped."""
 
 
 def plot_metric(summary: Summary, metric: str, ax: Axes, x: str | None = None) -> Axes:
-    """A metric with its standard deviation over the seeds.
+    """Draw the mean of a metric over the seeds, with its standard deviation.
 
     Args:
         summary: from `summarize`.
-        metric: one of its metrics.
-        ax: where to draw.
-        x: the parameter on the horizontal axis; a line for each combination of the
-            others. If not given, every setting is a dot with its name beside it.
+        metric: one of the summary's metrics.
+        ax: the axes to draw into.
+        x: the parameter on the horizontal axis, with a line for each combination of
+            the other ones. By default each setting is a dot, with its name beside it.
+
+    Returns:
+        The axes.
 
     Raises:
-        ValueError: a metric or a parameter that the summary does not have.
+        ValueError: the summary has no such metric, or no such parameter that varies.
 
     Example:
         >>> import matplotlib.pyplot as plt
@@ -37,7 +40,7 @@ def plot_metric(summary: Summary, metric: str, ax: Axes, x: str | None = None) -
     """
     if metric not in summary.metrics:
         known = ", ".join(summary.metrics) or "none"
-        raise ValueError(f"y must be a metric ({known}); got {metric!r}")
+        raise ValueError(f"metric must be one of: {known}; got {metric!r}")
     if x is not None and x not in summary.varying:
         known = ", ".join(summary.varying) or "none"
         raise ValueError(f"x must be a parameter that varies ({known}); got {x!r}")

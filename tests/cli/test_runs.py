@@ -293,7 +293,7 @@ def test_a_figure_of_many_settings_has_room_for_their_names(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--figure", "f.png", "--y", "los"], "y must be a metric (loss, acc)"),
+        (["--figure", "f.png", "--y", "los"], "metric must be one of: loss, acc"),
         (["--figure", "f.png", "--x", "seed"], "x must be a parameter that varies"),
         (["--x", "factor"], "--x and --y need --figure"),
     ],

@@ -71,7 +71,7 @@ def test_long_names_are_broken_into_lines():
 @pytest.mark.parametrize(
     ("metric", "x", "words"),
     [
-        ("acc", None, r"y must be a metric \(loss\); got 'acc'"),
+        ("acc", None, r"metric must be one of: loss; got 'acc'"),
         ("loss", "seed", r"x must be a parameter that varies \(factor\); got 'seed'"),
     ],
 )
