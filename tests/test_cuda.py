@@ -17,8 +17,7 @@ from snnl_tutorial.learning.models import encode_all
 from snnl_tutorial.learning.objectives import METHODS, NETWORKS, make_objective
 from snnl_tutorial.learning.training import train
 from tests import oracle
-from tests.loss.test_distance import rows_of
-from tests.loss.test_soft_nearest_neighbor import labels_of
+from tests.helpers import labels_of, rows_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 DISTANCES = ["cosine", "sqeuclidean"]

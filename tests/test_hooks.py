@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from snnl_tutorial.hooks import record_outputs
-from tests.loss.test_distance import rows_of
+from tests.helpers import rows_of
 
 
 def convolutions(inplace):

@@ -165,9 +165,9 @@ def check_squared_range(largest: float, dtype: torch.dtype) -> None:
     rounding = torch.finfo(torch.float64).eps * largest
     if rounding > 0.01:
         warnings.warn(
-            f"squared distances over the temperature of up to {largest:.1e} are rounded "
-            f"by {rounding:.1e}: scale the columns of embeddings to one size, or raise "
-            "the temperature",
+            f"squared distances over the temperature, of up to {largest:.1e}, are "
+            f"rounded by {rounding:.1e}: scale the columns of embeddings to one size, "
+            "or raise the temperature",
             stacklevel=5,
         )
 

@@ -8,9 +8,9 @@ the whole batch, and the work on its pairs is shared. In each process::
     criterion = SoftNearestNeighborLoss(gather_distributed=True)
     criterion(model(inputs), labels).backward()
 
-One rule gives all gradients: each row receives the gradient of the sum of all processes'
-losses. Two steps of the forward pass mix processes, and the backward of each adds up the
-gradients that all processes send back.
+One rule gives all gradients: each row receives the gradient of the sum of all
+processes' losses. Two steps of the forward pass mix processes, and the backward of each
+adds up the gradients that all processes send back.
 """
 
 from typing import Any

@@ -7,23 +7,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.checks import check_embeddings, check_integer, check_labels
+from snnl_tutorial.loss.batch import check_embeddings, check_labels
+from snnl_tutorial.loss.checks import check_integer
 from snnl_tutorial.loss.distance import (
     Distance,
     as_real_rows,
     pairwise_distance,
     wide_dtype,
 )
-from snnl_tutorial.loss.inner_product import inner_product_form
+from snnl_tutorial.loss.factors import distance_factors
 from snnl_tutorial.loss.precision import full_precision
 from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
 from snnl_tutorial.loss.temperature import check_temperature
 
 BLOCK, STRIP = 2**24, 2**20
-"""Distances computed together, and worked on together: at most 128 and 8 MiB.
-
-(Where an accelerator works, all that were computed together.)
-"""
+"""Distances in a block, which one product gives, and in a strip of it, which fits a
+core's cache. (On an accelerator a block is one strip.)"""
 
 
 class Entanglement(NamedTuple):
@@ -119,10 +118,12 @@ def entanglement(
         with full_precision(embeddings):
             strips = distance_strips(embeddings, distance)
             grid = temperature_grid(typical_distance(strips))
-            coarse = quick_losses(strips, [labels, *shuffled], grid)  # one pass for all
+            coarse = losses_on_grid(
+                strips, [labels, *shuffled], grid
+            )  # one pass for all
             chances = coarse[1:].amin(dim=1).tolist()
-            _, temperature = zoom_in(
-                lambda closer: quick_losses(strips, [labels], closer)[0].tolist(),
+            _, temperature = refine(
+                lambda closer: losses_on_grid(strips, [labels], closer)[0].tolist(),
                 min(zip(coarse[0].tolist(), grid, strict=True)),
             )
     value = exact(labels, temperature)
@@ -138,29 +139,29 @@ class Strips(NamedTuple):
     """The distance matrix, some rows at a time: it is never whole.
 
     Attributes:
-        blocks: the first rows of blocks that are computed together.
-        of: a block's first row -> its (rows, N) distances.
-        rows: how many rows of a block are worked on at a time.
+        starts: the first row of each block.
+        block: a block's first row -> its (rows, N) distances.
+        rows: of a strip.
         noise: distances this small may be rounding alone.
     """
 
-    blocks: range
-    of: Callable[[int], Tensor]
+    starts: range
+    block: Callable[[int], Tensor]
     rows: int
     noise: float
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:  # type: ignore[override]
         """The first row of each strip, and its distances."""
-        for first in self.blocks:
-            for strip in self.of(first).split(self.rows):
+        for first in self.starts:
+            for strip in self.block(first).split(self.rows):
                 yield first, strip
                 first += len(strip)
 
 
 def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
-    """Blocks large enough for a fast product, cut into strips that a cache can hold."""
+    """The `Strips` of a batch under a named or callable distance."""
     rows = max(1, BLOCK // len(embeddings))
-    blocks = range(0, len(embeddings), rows)
+    starts = range(0, len(embeddings), rows)
     on_cpu = embeddings.device.type == "cpu"  # elsewhere, few large steps are quicker
     strip = max(1, STRIP // len(embeddings)) if on_cpu else rows
     if not isinstance(distance, str):
@@ -170,20 +171,22 @@ def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
             # A copy: the diagonal is written to, and the matrix may be the caller's.
             return pairwise_distance(some, embeddings, distance).clone()
 
-        return Strips(blocks, block, strip, 0.0)
-    left, right, *_ = inner_product_form(as_real_rows(embeddings), None, distance)
-    offset, largest = 1.0, 2.0
-    if distance == "sqeuclidean":  # see there: a column holds the squared lengths
-        offset, largest = 0.0, 4 * float(right[:, -2].max())
-    noise = 4 * torch.finfo(left.dtype).eps * largest
-    return Strips(blocks, lambda i: offset - left[i : i + rows] @ right.T, strip, noise)
+        return Strips(starts, block, strip, 0.0)
+    factors = distance_factors(as_real_rows(embeddings), None, distance)
+    largest = factors.offset + float(factors.largest)  # of the distances
+    noise = 4 * torch.finfo(factors.left.dtype).eps * largest
+
+    def product(first: int) -> Tensor:
+        return factors.distances(slice(first, first + rows), slice(0, None))
+
+    return Strips(starts, product, strip, noise)
 
 
 def typical_distance(strips: Strips) -> float:
     """The mean over some blocks, spread over the matrix; 1 if all rows are equal."""
     total, number = 0.0, 0
-    for first in strips.blocks[:: max(1, len(strips.blocks) // 8)]:
-        block = strips.of(first)
+    for first in strips.starts[:: max(1, len(strips.starts) // 8)]:
+        block = strips.block(first)
         total, number = total + float(block.sum()), number + block.numel()
     scale = total / number
     if not (math.isfinite(scale) and scale >= -strips.noise):
@@ -191,7 +194,7 @@ def typical_distance(strips: Strips) -> float:
     return scale if scale > strips.noise else 1.0
 
 
-def quick_losses(
+def losses_on_grid(
     strips: Strips, labelings: list[Tensor], temperatures: list[float]
 ) -> Tensor:
     """The loss for each labeling and temperature, in one pass over the matrix.
@@ -262,10 +265,10 @@ def minimize_over_temperature(
         True
     """
     grid = temperature_grid(scale)
-    return zoom_in(losses, min(zip(losses(grid), grid, strict=True)))
+    return refine(losses, min(zip(losses(grid), grid, strict=True)))
 
 
-def zoom_in(
+def refine(
     losses: Callable[[list[float]], Iterable[float]], best: tuple[float, float]
 ) -> tuple[float, float]:
     """Look three times closer around the best (loss, T) of the grid, three times."""

@@ -142,31 +142,29 @@ class TileMasks(NamedTuple):
 def tile_masks(batch: Batch, ignore_index: int, dtype: torch.dtype) -> TileMasks:
     """The `TileMasks` of a batch, for logits of this dtype.
 
-    Labels too large for a float are replaced by their ranks. On a GPU, where no value is
-    read, labels stay integers, and there is always a bias.
+    Labels too large for a float are replaced by their ranks. On a GPU, where no value
+    is read, labels stay integers, and there is always a bias.
     """
-    every, own_column = batch.labels.long(), 0
+    labels, own_column = batch.labels.long(), batch.own_column
     if batch.ref_labels is not None:
-        every, own_column = (
-            torch.cat([every, batch.ref_labels.long()]),
-            batch.own_column,
-        )
-    codes, bias, any_unlabeled = every, None, True
-    if reading_is_free(every) and every.numel():
-        lowest, highest = every.aminmax()
+        labels = torch.cat([labels, batch.ref_labels.long()])
+    codes, bias, any_unlabeled = labels, None, True
+    if reading_is_free(labels) and labels.numel():
+        lowest, highest = labels.aminmax()
         low, high = lowest.item(), highest.item()
         any_unlabeled = low <= ignore_index <= high
         if low < -(2**24) or high > 2**24:
-            codes = torch.searchsorted(every.sort().values, every)
+            codes = torch.searchsorted(labels.sort().values, labels)
         codes = codes.to(dtype)
     if any_unlabeled:
-        bias = torch.zeros_like(every, dtype=dtype)
-        bias.masked_fill_(every == ignore_index, log_zero(dtype))
+        bias = torch.zeros_like(labels, dtype=dtype)
+        bias.masked_fill_(labels == ignore_index, log_zero(dtype))
     if batch.ref_labels is None:
-        return TileMasks(codes, codes, bias, bias, own_column)
-    sizes = [len(batch.labels), len(batch.ref_labels)]
-    biases = (None, None) if bias is None else bias.split(sizes)
-    return TileMasks(*codes.split(sizes), *biases, own_column)
+        return TileMasks(codes, codes, bias, bias, own_column=0)
+    n = len(batch.labels)
+    if bias is None:
+        return TileMasks(codes[:n], codes[n:], None, None, own_column)
+    return TileMasks(codes[:n], codes[n:], bias[:n], bias[n:], own_column)
 
 
 def log_zero(dtype: torch.dtype) -> float:

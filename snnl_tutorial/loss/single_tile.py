@@ -66,7 +66,7 @@ class SingleTileLosses(torch.autograd.Function):
             if ctx.needs_input_grad[2]:
                 distances = factors.distances(slice(0, None), slice(0, None))
                 slope = (forces * distances).sum() / tiles.temperature
-                slope = (slope / 2 if tiles.symmetric else slope).to(tiles.temperature)
+                slope = slope / 2 if tiles.symmetric else slope
         return *factors.gradients(left, right), slope, None
 
 

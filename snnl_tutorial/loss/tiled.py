@@ -64,12 +64,16 @@ def tiled_losses(
     if batch.ref_embeddings is not None:
         refs = as_real_rows(batch.ref_embeddings)
     factors = distance_factors(rows, refs, distance)
-    if isinstance(temperature, Tensor) and not temperature.requires_grad:
-        known = reading_is_free(temperature)
-        temperature = temperature.item() if known else temperature
     largest = largest_logit(factors.largest, temperature)
+    if isinstance(temperature, Tensor):
+        fixed = reading_is_free(temperature) and not temperature.requires_grad
+        temperature = (
+            temperature.item()
+            if fixed
+            else temperature.to(factors.left, non_blocking=True)
+        )
     if distance == "sqeuclidean" and largest is not None:
-        check_squared_range(largest, batch.embeddings.dtype)
+        check_squared_range(largest, rows.dtype)
     tiles = Tiles(
         factors=factors,
         temperature=temperature,
@@ -146,7 +150,7 @@ class Tiles(NamedTuple):
     def walk(
         self, chunks: list[Tensor], spare: Tensor
     ) -> Iterator[tuple[slice, slice, Tensor]]:
-        """Rows and columns of each tile, and its memory: the spare one if none is kept."""
+        """Rows and columns of each tile, and its memory: the spare if none is kept."""
         memory = itertools.chain.from_iterable(chunks or itertools.repeat(spare))
         for (i, j), tile in zip(self.places(), memory, strict=False):
             yield i, j, tile[: i.stop - i.start, : j.stop - j.start]
@@ -157,14 +161,14 @@ class Tiles(NamedTuple):
         return self.masks.exclude(products.div_(self.temperature), i, j)
 
     def separate(self, tile: Tensor, i: slice, j: slice, out: Tensor) -> Tensor:
-        """(2, rows, columns): a tile's exponentials of partners, 0 elsewhere; of others."""
+        """(2, rows, columns): exponentials of partners, 0 elsewhere; then of others."""
         own, other = pair = out[:, : len(tile), : tile.shape[1]]
         self.masks.partner_weights(i, j, out=own).mul_(tile)
         torch.sub(tile, own, out=other)  # exact: x - x or x - 0
         return pair
 
     def logarithms(self, tile: Tensor, i: slice, j: slice, out: Tensor) -> Tensor:
-        """The logarithms of what `separate` gives, from logits; `log_zero` for log 0."""
+        """The same in logarithms, from logits; `log_zero` stands for log 0."""
         own, other = pair = out[:, : len(tile), : tile.shape[1]]
         torch.sub(1, self.masks.partner_weights(i, j, out=own), out=other)
         return pair.log_().clamp_(min=log_zero(out.dtype)).add_(tile)
@@ -301,5 +305,4 @@ class TiledLosses(torch.autograd.Function):
         rows, refs = factors.gradients(grad_left, grad_right)
         if not ctx.needs_input_grad[2]:
             return rows, refs, None, None, None
-        slope = (slope / tiles.temperature).to(tiles.temperature)
-        return rows, refs, slope, None, None
+        return rows, refs, slope / tiles.temperature, None, None

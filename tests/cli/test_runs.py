@@ -15,7 +15,7 @@ from matplotlib import image
 
 from snnl_tutorial.cli import main, snnl
 from snnl_tutorial.runs.chapters import chapter_paths
-from tests import tiny
+from tests import helpers
 
 HEAVY = ("torch", "numpy", "pandas", "papermill", "matplotlib", "joblib", "yaml")
 
@@ -26,7 +26,7 @@ def invoke(*arguments):
 
 @pytest.fixture
 def in_process(monkeypatch, capsys):
-    """Run `snnl` as a user does, within this process: faster than `tiny.snnl`."""
+    """Run `snnl` as a user does, within this process: faster than `helpers.snnl`."""
 
     def run(*arguments):
         words = [str(argument) for argument in arguments]
@@ -83,7 +83,7 @@ def test_help_loads_nothing_heavy():
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=tiny.ROOT
+        command, capture_output=True, text=True, check=True, cwd=helpers.ROOT
     )
     assert "loaded: []" in done.stdout
     for name in ("chapters", "data", "info", "results", "run", "sweep"):
@@ -145,7 +145,7 @@ def test_a_missing_library_is_reported(library):
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tiny.ROOT
+        command, capture_output=True, text=True, check=False, cwd=helpers.ROOT
     )
     words = f'{library} is not installed: pip install "snnl-tutorial[run]"'
     one_line(done, 1, words)
@@ -169,17 +169,17 @@ def test_info_names_versions_devices_and_folders():
     lines = dict(line.split(maxsplit=1) for line in output.splitlines())
     for name in ("python", "torch", "papermill", "cpu", "cuda", "mps", "commit"):
         assert lines[name]
-    assert lines["chapters"] == f"{len(chapter_paths())} in {tiny.ROOT / 'book'}"
-    assert lines["data"] == str(tiny.ROOT / "data")
+    assert lines["chapters"] == f"{len(chapter_paths())} in {helpers.ROOT / 'book'}"
+    assert lines["data"] == str(helpers.ROOT / "data")
 
 
 # --- run and sweep --------------------------------------------------------------------
 
 
 def test_run_prints_where_it_wrote_and_what_it_measured(tmp_path):
-    notebook = tiny.notebook(tmp_path / "tiny.ipynb", tiny.PRODUCT)
+    notebook = helpers.notebook(tmp_path / "tiny.ipynb", helpers.PRODUCT)
     out = tmp_path / "runs"
-    done = tiny.snnl("run", notebook, "-p", "seed", 3, "-p", "name", "-1", "-o", out)
+    done = helpers.snnl("run", notebook, "-p", "seed", 3, "-p", "name", "-1", "-o", out)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.split() == [f"{out}/tiny-seed=3-name=-1.ipynb", "product", "1.5"]
     record = json.loads((out / "tiny-seed=3-name=-1.json").read_text())
@@ -187,9 +187,9 @@ def test_run_prints_where_it_wrote_and_what_it_measured(tmp_path):
 
 
 def test_device_is_short_for_a_parameter(tmp_path):
-    code = f"{tiny.GLUE}\nglue('on', device)"
+    code = f"{helpers.GLUE}\nglue('on', device)"
     line = 'device: str = "cpu"  # where'
-    notebook = tiny.notebook(tmp_path / "tiny.ipynb", code, parameters=line)
+    notebook = helpers.notebook(tmp_path / "tiny.ipynb", code, parameters=line)
     result = invoke("run", notebook, "--device", "meta", "-o", tmp_path)
     assert result.output.split()[-2:] == ["on", "meta"]
     assert (tmp_path / "tiny-device=meta.json").exists()
@@ -199,8 +199,8 @@ def test_device_is_short_for_a_parameter(tmp_path):
 
 
 def test_a_run_that_fails_is_one_line(tmp_path):
-    notebook = tiny.notebook(tmp_path / "tiny.ipynb", "raise ValueError('not\\nso')")
-    done = tiny.snnl("run", notebook, "-o", tmp_path)
+    notebook = helpers.notebook(tmp_path / "tiny.ipynb", "raise ValueError('not\\nso')")
+    done = helpers.snnl("run", notebook, "-o", tmp_path)
     one_line(done, 1, "tiny failed: ValueError: not so (in cell [2])")
     assert (tmp_path / "tiny.partial.ipynb").exists()
 
@@ -213,13 +213,13 @@ def test_ctrl_c_is_one_line(tmp_path, jobs):
         "os.kill(os.getppid(), signal.SIGINT)\n"
         "threading.Event().wait()"
     )
-    notebook = tiny.notebook(tmp_path / "tiny.ipynb", code)
+    notebook = helpers.notebook(tmp_path / "tiny.ipynb", code)
     (tmp_path / "sweep.yaml").write_text("chapter: tiny.ipynb\ngrid: {seed: [0, 1, 2]}")
     out = tmp_path / "runs"
     if jobs is None:
-        done = tiny.snnl("run", notebook, "-o", out)
+        done = helpers.snnl("run", notebook, "-o", out)
     else:
-        done = tiny.snnl("sweep", tmp_path / "sweep.yaml", "-o", out, "-j", jobs)
+        done = helpers.snnl("sweep", tmp_path / "sweep.yaml", "-o", out, "-j", jobs)
     one_line(done, 130, "interrupted")
     names = {path.name for path in out.iterdir()}
     assert "tiny.partial.ipynb" in names
@@ -227,10 +227,10 @@ def test_ctrl_c_is_one_line(tmp_path, jobs):
 
 
 def test_a_sweep_reports_every_failure_in_a_line(tmp_path):
-    tiny.notebook(tmp_path / "tiny.ipynb", "1 / (seed == 3)", tiny.PRODUCT)
+    helpers.notebook(tmp_path / "tiny.ipynb", "1 / (seed == 3)", helpers.PRODUCT)
     path = tmp_path / "sweep.yaml"
     path.write_text("chapter: tiny.ipynb\ngrid: {seed: [1, 2, 3]}")
-    done = tiny.snnl("sweep", path, "-o", tmp_path / "runs")
+    done = helpers.snnl("sweep", path, "-o", tmp_path / "runs")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"snnl: {name} failed: ZeroDivisionError: division by zero (in cell [3])"
@@ -283,8 +283,8 @@ def test_results_draws_a_figure(runs, options):
 
 def test_a_figure_of_many_settings_has_room_for_their_names(tmp_path):
     """The stored runs have some fifty settings of ten parameters."""
-    folder, path = tiny.ROOT / "data" / "results" / "papers", tmp_path / "f.png"
-    done = tiny.snnl("results", folder, "--figure", path, "--y", "acc")
+    folder, path = helpers.ROOT / "data" / "results" / "papers", tmp_path / "f.png"
+    done = helpers.snnl("results", folder, "--figure", path, "--y", "acc")
     assert done.returncode == 0
     assert "Warning" not in done.stderr  # matplotlib's, if the names leave no room
     assert image.imread(path).shape[0] > 20 * 144

@@ -21,7 +21,7 @@ from snnl_tutorial.datasets.batches import ShuffledBatches
 from snnl_tutorial.learning.models import Classifier
 from snnl_tutorial.learning.objectives import METHODS, make_objective
 from snnl_tutorial.learning.training import train
-from tests.loss.test_distance import rows_of
+from tests.helpers import rows_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,28 +15,7 @@ from snnl_tutorial.loss.distance import (
     squared_euclidean_distance,
 )
 from tests import oracle
-
-ARTICLE_ROWS = torch.tensor(
-    [
-        [1.0999, -0.9438, 0.7996, -0.4247],
-        [1.2150, -0.2953, 0.0417, -1.2913],
-        [1.3218, 0.4214, -0.1541, 0.0961],
-        [-0.7253, 1.1685, -0.1070, 1.3683],
-    ]
-)
-ARTICLE_DISTANCES = torch.tensor(
-    [
-        [0.0, 0.28502, 0.62687, 1.7732],
-        [0.28502, 0.0, 0.46293, 1.8581],
-        [0.62687, 0.46293, 0.0, 1.1171],
-        [1.7732, 1.8581, 1.1171, 0.0],
-    ]
-)
-
-
-def rows_of(seed, n, d, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=generator, dtype=dtype)
+from tests.helpers import ARTICLE_DISTANCES, ARTICLE_ROWS, rows_of
 
 
 @pytest.mark.parametrize("function", [cosine_distance, published_cosine_distance])

@@ -8,7 +8,7 @@ import torch
 
 from snnl_tutorial import entanglement, soft_nearest_neighbor_loss
 from tests import oracle
-from tests.loss.test_distance import rows_of
+from tests.helpers import rows_of
 
 
 def clusters(spread, n=60, seed=0):

@@ -16,7 +16,7 @@ from snnl_tutorial import (
     record_activations,
     soft_nearest_neighbor_loss,
 )
-from tests.loss.test_distance import rows_of
+from tests.helpers import rows_of
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
 

@@ -14,7 +14,7 @@ from snnl_tutorial.loss.sampling import (
     sampling_probability,
     similarities,
 )
-from tests.loss.test_distance import ARTICLE_ROWS, rows_of
+from tests.helpers import ARTICLE_ROWS, rows_of
 
 
 def test_the_articles_exponentials():

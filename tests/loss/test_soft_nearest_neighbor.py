@@ -19,18 +19,10 @@ from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
 )
 from tests import oracle
-from tests.loss.test_distance import ARTICLE_ROWS, rows_of
+from tests.helpers import ARTICLE_ROWS, labels_of, rows_of
 
 DISTANCES = sorted(NAMED_DISTANCES)
 TEMPERATURES = [1e-3, 1e-2, 0.1, 1.0, 10.0, 1e3]
-
-
-def labels_of(seed, n, classes=3, ignored=False):
-    generator = torch.Generator().manual_seed(seed + 1000)
-    labels = torch.randint(classes, (n,), generator=generator)
-    if ignored:
-        labels[torch.rand(n, generator=generator) < 0.3] = -100
-    return labels
 
 
 def kinds_of_rows(kind, n=24, d=10):

@@ -14,21 +14,23 @@ from snnl_tutorial.runs.chapters import (
     find_chapter,
     read_chapter,
 )
-from tests import tiny
+from tests import helpers
 
 
 @pytest.fixture
 def chapter(tmp_path):
-    return read_chapter(tiny.notebook(tmp_path / "tiny.ipynb", "seed"))
+    return read_chapter(helpers.notebook(tmp_path / "tiny.ipynb", "seed"))
 
 
 @pytest.mark.parametrize("name", [5, "5", "05", "05_layer_sum"])
 def test_a_chapter_has_a_number_and_a_name(name):
-    assert find_chapter(name) == tiny.ROOT / "book" / "chapters" / "05_layer_sum.ipynb"
+    assert (
+        find_chapter(name) == helpers.ROOT / "book" / "chapters" / "05_layer_sum.ipynb"
+    )
 
 
 def test_a_chapter_is_any_notebook(tmp_path, monkeypatch):
-    path = tiny.notebook(tmp_path / "mine.ipynb")
+    path = helpers.notebook(tmp_path / "mine.ipynb")
     monkeypatch.chdir(tmp_path)
     assert find_chapter("mine.ipynb") == find_chapter(path) == path
 
@@ -94,13 +96,13 @@ def test_the_parameters_cell_as_read(chapter):
 
 
 def test_without_an_annotation_the_default_tells_the_type(tmp_path):
-    path = tiny.notebook(tmp_path / "a.ipynb", parameters="a = 3\nb = 'c'  # d")
+    path = helpers.notebook(tmp_path / "a.ipynb", parameters="a = 3\nb = 'c'  # d")
     found = read_chapter(path).parameters.values()
     assert [tuple(p) for p in found] == [("a", int, 3, ""), ("b", str, "c", "d")]
 
 
 def test_a_notebook_may_have_no_parameters(tmp_path):
-    chapter = read_chapter(tiny.notebook(tmp_path / "a.ipynb", "1", parameters=""))
+    chapter = read_chapter(helpers.notebook(tmp_path / "a.ipynb", "1", parameters=""))
     assert fill_defaults(chapter, {}) == {}
     with pytest.raises(ValueError, match="no parameter 'seed'; it has none"):
         fill_defaults(chapter, {"seed": 1})
@@ -115,7 +117,7 @@ def test_a_notebook_may_have_no_parameters(tmp_path):
     ],
 )
 def test_a_parameter_that_cannot_be_set(tmp_path, line, words):
-    path = tiny.notebook(tmp_path / "a.ipynb", parameters=line)
+    path = helpers.notebook(tmp_path / "a.ipynb", parameters=line)
     with pytest.raises(ValueError, match=words):
         read_chapter(path)
 
@@ -175,9 +177,9 @@ def test_an_unknown_parameter_is_reported_with_the_known_ones(chapter):
 
 def test_the_sources_are_a_hash_of_the_code_alone(tmp_path):
     one, same, other = (tmp_path / f"{i}.ipynb" for i in range(3))
-    tiny.notebook(one, "1 + 1")
+    helpers.notebook(one, "1 + 1")
     same.write_text(one.read_text().replace("Text.", "Other text."))
-    tiny.notebook(other, "1 + 2")
+    helpers.notebook(other, "1 + 2")
     hashes = [read_chapter(path).sources for path in (one, same, other)]
     assert hashes[0] == hashes[1] != hashes[2]
 

@@ -11,11 +11,11 @@ import snnl_tutorial
 from snnl_tutorial.runs import environment, records
 from snnl_tutorial.runs.chapters import chapter_paths, fill_defaults, read_chapter
 from snnl_tutorial.runs.runs import run_chapter, run_name
-from tests import tiny
+from tests import helpers
 
 
 def chapter_of(folder, *code):
-    return read_chapter(tiny.notebook(folder / "tiny.ipynb", *code))
+    return read_chapter(helpers.notebook(folder / "tiny.ipynb", *code))
 
 
 def names(folder):
@@ -24,7 +24,7 @@ def names(folder):
 
 def test_a_run_leaves_its_notebook_and_its_record(tmp_path):
     where = "import os; glue('where', os.getcwd())"
-    chapter = chapter_of(tmp_path, tiny.PRODUCT, "glue('text', name * 2)", where)
+    chapter = chapter_of(tmp_path, helpers.PRODUCT, "glue('text', name * 2)", where)
     out, name = tmp_path / "deep" / "runs", "tiny-seed=3-factor=2.0"
     out.mkdir(parents=True)
     (out / f"{name}.partial.ipynb").touch()  # of an interrupted run
@@ -60,7 +60,7 @@ def test_a_run_leaves_its_notebook_and_its_record(tmp_path):
     ],
 )
 def test_a_failure_is_recorded_with_its_cause(tmp_path, code, cause):
-    chapter = chapter_of(tmp_path, tiny.PRODUCT, code, "glue('never', 1)")
+    chapter = chapter_of(tmp_path, helpers.PRODUCT, code, "glue('never', 1)")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "tiny-seed=4.ipynb").touch()  # of an earlier run
     record = run_chapter(chapter, {"seed": 4}, tmp_path / "runs")
@@ -73,7 +73,7 @@ def test_a_failure_is_recorded_with_its_cause(tmp_path, code, cause):
 
 
 def test_a_kernel_that_is_not_there(tmp_path):
-    path = tiny.notebook(tmp_path / "tiny.ipynb")
+    path = helpers.notebook(tmp_path / "tiny.ipynb")
     path.write_text(path.read_text().replace('"python3"', '"none-such"'))
     record = run_chapter(read_chapter(path), {}, tmp_path / "runs")
     assert record["status"] == "failed"
@@ -91,7 +91,7 @@ def test_the_glued_values_of_a_chapter_are_its_metrics(tmp_path):
     code = "from snnl_tutorial.view.notebook import glue\nimport torch, numpy"
     values = "glue('a', torch.tensor(2.5)); glue('b', numpy.float64('nan'))"
     more = "glue('c', True); glue('d', 'text'); glue('e', torch.tensor(3))"
-    path = f"import sys; sys.path.insert(0, {str(tiny.ROOT)!r})"
+    path = f"import sys; sys.path.insert(0, {str(helpers.ROOT)!r})"
     stored = "metadata={'scrapbook': {'name': 'f', 'mime_prefix': ''}}"
     figure = f"display({{'text/plain': '<Figure>'}}, raw=True, {stored})"
     chapter = chapter_of(tmp_path, f"{path}\n{code}\n{values}\n{more}", figure)
@@ -103,7 +103,7 @@ def test_the_glued_values_of_a_chapter_are_its_metrics(tmp_path):
 
 
 def name_of(folder, stem="tiny", **given):
-    chapter = read_chapter(tiny.notebook(folder / f"{stem}.ipynb"))
+    chapter = read_chapter(helpers.notebook(folder / f"{stem}.ipynb"))
     return run_name(chapter, fill_defaults(chapter, given))
 
 

@@ -8,13 +8,13 @@ import pytest
 from snnl_tutorial.learning.objectives import METHODS, NETWORKS
 from snnl_tutorial.runs.records import read_records, write_record
 from snnl_tutorial.runs.sweeps import is_done, read_sweep, run_sweep
-from tests import tiny
+from tests import helpers
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a tiny notebook."""
-    tiny.notebook(tmp_path / "tiny.ipynb", tiny.PRODUCT)
+    helpers.notebook(tmp_path / "tiny.ipynb", helpers.PRODUCT)
     return tmp_path
 
 
@@ -104,7 +104,7 @@ runs:
 )
 def test_an_error_in_the_file_is_reported_before_anything_runs(folder, text, words):
     (folder / "other").mkdir()
-    tiny.notebook(folder / "other" / "tiny.ipynb")
+    helpers.notebook(folder / "other" / "tiny.ipynb")
     with pytest.raises(ValueError, match=rf"(?s)sweep\.yaml: .*{words}"):
         read_sweep(write_sweep(folder, text))
 
@@ -174,7 +174,7 @@ def test_a_run_with_a_damaged_record_is_not_done(folder):
 
 
 def test_a_failed_run_does_not_stop_the_others_and_is_run_again(folder):
-    tiny.notebook(folder / "tiny.ipynb", "assert seed != 1", tiny.PRODUCT)
+    helpers.notebook(folder / "tiny.ipynb", "assert seed != 1", helpers.PRODUCT)
     runs = read_sweep(write_sweep(folder, SEEDS))
     records = run_sweep(runs, folder / "runs")
     assert [record["status"] for record in records] == ["failed", "done"]
@@ -199,8 +199,8 @@ def test_a_parameter_can_be_overridden_in_all_runs(folder):
 
 
 def test_each_kernel_has_one_thread_unless_the_user_says_otherwise(folder, monkeypatch):
-    code = f"{tiny.GLUE}\nimport os; glue('threads', os.environ['OMP_NUM_THREADS'])"
-    tiny.notebook(folder / "tiny.ipynb", code)
+    code = f"{helpers.GLUE}\nimport os; glue('threads', os.environ['OMP_NUM_THREADS'])"
+    helpers.notebook(folder / "tiny.ipynb", code)
     runs = read_sweep(write_sweep(folder, "chapter: tiny.ipynb"))
     monkeypatch.setattr(os, "environ", os.environ.copy())
     for given, expected in ((None, "1"), ("3", "3")):
@@ -228,15 +228,15 @@ def test_a_killed_sweep_ends_like_an_uninterrupted_one(folder):
         "    os.kill(os.getppid(), signal.SIGKILL)\n"
         "    threading.Event().wait()"
     )
-    tiny.notebook(folder / "tiny.ipynb", tiny.PRODUCT, kill)
+    helpers.notebook(folder / "tiny.ipynb", helpers.PRODUCT, kill)
     path, out = write_sweep(folder, f"{SEEDS[:-2]}, 3, 4]}}"), folder / "runs"
-    done = tiny.snnl("sweep", path, "-o", out, "-j", 2, KILL_AT="3")
+    done = helpers.snnl("sweep", path, "-o", out, "-j", 2, KILL_AT="3")
     assert done.returncode == -9
     before = {file: file.read_bytes() for file in out.glob("*.json")}
     assert 1 <= len(before) < 4
     assert list(out.glob("*.partial.ipynb"))
 
-    done = tiny.snnl("sweep", path, "-o", out, "-j", 2)
+    done = helpers.snnl("sweep", path, "-o", out, "-j", 2)
     assert done.returncode == 0, done.stderr
     assert f"{len(before)} done before, {4 - len(before)} done now" in done.stdout
     for file, content in before.items():
@@ -251,7 +251,7 @@ def test_a_killed_sweep_ends_like_an_uninterrupted_one(folder):
 
 @pytest.mark.parametrize(
     "file",
-    sorted(tiny.ROOT.glob("benchmarks/sweeps/*.yaml")),
+    sorted(helpers.ROOT.glob("benchmarks/sweeps/*.yaml")),
     ids=lambda file: file.stem,
 )
 def test_our_own_sweep_files_fit_their_chapters(file):

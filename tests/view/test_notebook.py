@@ -9,7 +9,7 @@ import torch
 from nbclient import NotebookClient
 
 from snnl_tutorial.view import notebook
-from tests import tiny
+from tests import helpers
 
 
 def test_numbers_come_back_as_numbers(monkeypatch, tmp_path):
@@ -27,9 +27,9 @@ def test_numbers_come_back_as_numbers(monkeypatch, tmp_path):
 def test_myst_nb_finds_what_was_glued(tmp_path):
     """A page that says {glue}`accuracy` shows the value: myst-nb is the judge."""
     glue = pytest.importorskip("myst_nb.ext.glue")
-    code = f"import sys; sys.path.insert(0, {str(tiny.ROOT)!r})\n"
+    code = f"import sys; sys.path.insert(0, {str(helpers.ROOT)!r})\n"
     code += "from snnl_tutorial.view.notebook import glue\nglue('accuracy', 0.25)"
-    path = tiny.notebook(tmp_path / "tiny.ipynb", code)
+    path = helpers.notebook(tmp_path / "tiny.ipynb", code)
     executed = nbformat.read(path, as_version=4)
     NotebookClient(executed, kernel_name="python3").execute()
     found = glue.extract_glue_data(executed, [0] * 9, logging.getLogger())
