@@ -37,7 +37,7 @@ METHODS = {
 NETWORKS = {
     "small": "fully connected, x-100-100-400-d-400-100-100-x",
     "paper": "fully connected, x-500-500-2000-d-2000-500-500-x",
-    "convolutional": "three convolutions, and the way back",
+    "convolutional": "three convolutions, and a decoder",
 }
 HIDDEN_UNITS = {"small": (100, 100, 400), "paper": (500, 500, 2000)}
 

@@ -106,7 +106,7 @@ def train(
             batch = [part[rows] for part in data]
             if augment is not None:
                 batch[0] = augment(batch[0], generator)
-            terms = evaluate(objective, batch, epoch)
+            terms = batch_terms(objective, batch, epoch)
             optimizer.zero_grad()
             terms.total.backward()
             optimizer.step()
@@ -150,8 +150,8 @@ def progress(finished: int, epochs: int) -> Iterable[int]:
     )
 
 
-def evaluate(objective: nn.Module, batch: list[Tensor], epoch: int) -> Any:
-    """Return the terms of a batch; an error, such as a NaN code, names the epoch."""
+def batch_terms(objective: nn.Module, batch: list[Tensor], epoch: int) -> Any:
+    """Return the terms of a batch; an error, as of a NaN, names the epoch."""
     try:
         return objective(*batch)
     except ValueError as error:

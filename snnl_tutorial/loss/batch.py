@@ -27,8 +27,8 @@ class Batch(NamedTuple):
         ref_embeddings: (M, D), the neighbors to choose from; the rows themselves if
             `None`.
         ref_labels: (M,) integer.
-        own_column: where in the references the rows themselves begin, if they are
-            there; a row is not its own neighbor.
+        own_column: the reference column at which the rows themselves begin, if they
+            are among the references; no row is its own candidate.
     """
 
     embeddings: Tensor
@@ -106,7 +106,7 @@ def check_references(
         return
     if ref_embeddings is not None and not isinstance(ref_embeddings, Tensor):
         kind = type(ref_embeddings).__name__
-        hint = "; a miner's indices are not taken" if kind == "tuple" else ""
+        hint = "; a miner's indices are not supported" if kind == "tuple" else ""
         raise TypeError(f"ref_embeddings must be a torch.Tensor; got {kind}{hint}")
     if ref_embeddings is None or ref_labels is None:
         given, missing = "ref_embeddings", "ref_labels"

@@ -3,16 +3,25 @@
 import numbers
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 
 
 def reading_is_free(tensor: Tensor) -> bool:
     """Whether a value of the tensor can be read without a wait.
 
-    A GPU works behind the program's back; to read one of its values, the program
-    would have to wait until it has caught up.
+    A GPU runs asynchronously: to read one of its values, the program has to wait.
     """
     return tensor.device.type == "cpu"
+
+
+def refuse_second_derivatives() -> None:
+    """Raise if backward itself is being recorded (`create_graph=True`)."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "the tiled loss has no second derivative; give it a callable distance, "
+            "such as distance=cosine_distance, and autograd finds one"
+        )
 
 
 def check_same_device(tensor: Tensor, embeddings: Tensor, name: str) -> None:

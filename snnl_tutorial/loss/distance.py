@@ -110,8 +110,8 @@ def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
     others = rows if others is None else normalize_rows(as_real_rows(others))
     with full_precision(rows):
         distances = 1 - rows @ others.T  # (N, M)
-    # Rounding can leave [0, 2] by 1e-7. That is the value's fault, not the
-    # gradient's: clamp the first and let the second pass.
+    # Rounding can leave [0, 2] by 1e-7. Clamp only the value: through a clamp, the
+    # gradient would be 0.
     return distances + (distances.clamp(0, 2) - distances).detach()
 
 

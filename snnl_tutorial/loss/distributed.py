@@ -104,7 +104,7 @@ def all_gather(rows: Tensor, sizes: list[int]) -> Tensor:
 
 
 class GatherRows(torch.autograd.Function):
-    """`all_gather` with a gradient: all processes have used a row, so theirs add up."""
+    """`all_gather` with a gradient: the gradients from all processes add up."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, sizes: list[int], first: int) -> Tensor:
@@ -133,7 +133,7 @@ def sum_over_processes(total: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SumOverProcesses(torch.autograd.Function):
-    """All processes receive the sum, so what comes back from all of them adds up."""
+    """Every process receives the sum, so the gradients from all of them add up."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

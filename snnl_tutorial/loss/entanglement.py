@@ -20,7 +20,7 @@ from snnl_tutorial.loss.precision import full_precision
 from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
 from snnl_tutorial.loss.temperature import check_temperature
 
-BLOCK, STRIP = 2**24, 2**20
+BLOCK_NUMEL, STRIP_NUMEL = 2**24, 2**20
 """Distances in a block, which one product gives, and in a strip of it, which fits a
 core's cache. (On an accelerator a block is one strip.)"""
 
@@ -160,10 +160,10 @@ class Strips(NamedTuple):
 
 def distance_strips(embeddings: Tensor, distance: Distance) -> Strips:
     """The `Strips` of a batch under a named or callable distance."""
-    rows = max(1, BLOCK // len(embeddings))
+    rows = max(1, BLOCK_NUMEL // len(embeddings))
     starts = range(0, len(embeddings), rows)
     on_cpu = embeddings.device.type == "cpu"  # elsewhere, few large steps are quicker
-    strip = max(1, STRIP // len(embeddings)) if on_cpu else rows
+    strip = max(1, STRIP_NUMEL // len(embeddings)) if on_cpu else rows
     if not isinstance(distance, str):
 
         def block(first: int) -> Tensor:
@@ -200,9 +200,9 @@ def losses_on_grid(
     """The loss for each labeling and temperature, in one pass over the matrix.
 
     A row whose partners all underflow at some T is counted with the largest loss that
-    a float can tell (about 87 in float32) instead of its own, larger one. So a very low
-    T may look better in the search than it is; the value at the T that was found is
-    exact.
+    the dtype can represent (about 87 in float32) instead of its own, larger one. So a
+    very low T may look better in the search than it is; the value at the T that was
+    found is exact.
 
     Args:
         strips: of N rows.

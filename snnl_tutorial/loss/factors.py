@@ -21,16 +21,15 @@ class Factors(NamedTuple):
         right: (M, K); `left @ right.T` is offset - d.
         offset: 1 for the cosine distance, 0 for the squared Euclidean one.
         largest: a bound of |offset - d|; 0-d where it depends on the rows.
-        symmetric: whether the references are the rows themselves.
-        left_scale: (N, 1), 1 / |x|; `None` for the squared Euclidean distance.
-        right_scale: (M, 1), 1 / |z|, or `None`.
+        refs_are_rows: whether there are no other references.
+        left_scale, right_scale: (N, 1) 1 / |x| and (M, 1) 1 / |z|, for the cosine.
     """
 
     left: Tensor
     right: Tensor
     offset: float
     largest: float | Tensor
-    symmetric: bool
+    refs_are_rows: bool
     left_scale: Tensor | None = None
     right_scale: Tensor | None = None
 
@@ -41,6 +40,7 @@ class Factors(NamedTuple):
     def gradients(self, left: Tensor, right: Tensor | None) -> list[Tensor | None]:
         """Gradients in rows and references, from those in the factors (overwritten)."""
         if self.left_scale is None or self.right_scale is None:
+            # Columns: those of the row, then two more.
             rows = 2 * left[:, :-2] - self.left[:, :-2] * left[:, -1:]
             if right is not None:
                 right = right[:, :-2] + 2 * self.right[:, :-2] * right[:, -2:-1]
@@ -48,26 +48,19 @@ class Factors(NamedTuple):
             rows = perpendicular(left, self.left).mul_(self.left_scale)
             if right is not None:
                 right = perpendicular(right, self.right).mul_(self.right_scale)
-        if self.symmetric and right is not None:
+        if self.refs_are_rows and right is not None:
             return [rows + right, None]
         return [rows, right]
 
 
 def distance_factors(rows: Tensor, refs: Tensor | None, distance: str) -> Factors:
-    """The `Factors` of a named distance; no gradient is recorded.
-
-    Example:
-        >>> factors = distance_factors(torch.eye(2), None, "sqeuclidean")
-        >>> factors.left @ factors.right.T
-        tensor([[ 0., -2.],
-                [-2.,  0.]], dtype=torch.float64)
-    """
-    symmetric, rows = refs is None, rows.detach()
+    """The `Factors` of a named distance between real rows; no gradient is recorded."""
+    refs_are_rows, rows = refs is None, rows.detach()
     refs = rows if refs is None else refs.detach()
     if distance == "cosine":
         left, left_scale = unit_rows(rows)
-        right, right_scale = (left, left_scale) if symmetric else unit_rows(refs)
-        return Factors(left, right, 1.0, 1.0, symmetric, left_scale, right_scale)
+        right, right_scale = (left, left_scale) if refs_are_rows else unit_rows(refs)
+        return Factors(left, right, 1.0, 1.0, refs_are_rows, left_scale, right_scale)
     rows, refs = rows.to(wide_dtype(rows)), refs.to(wide_dtype(refs))
     center = mean_row(refs)  # a shift changes no distance, only the rounding
     rows, refs = rows - center, refs - center
@@ -76,10 +69,10 @@ def distance_factors(rows: Tensor, refs: Tensor | None, distance: str) -> Factor
     right = torch.cat([refs, b, torch.ones_like(b)], dim=1)
     # |x - z|^2 <= 2 |x|^2 + 2 |z|^2
     largest = 2 * (a.max() + b.max()) if len(a) and len(b) else 0.0
-    return Factors(left, right, 0.0, largest, symmetric)
+    return Factors(left, right, 0.0, largest, refs_are_rows)
 
 
 def perpendicular(gradient: Tensor, unit: Tensor) -> Tensor:
-    """The part of a gradient that turns a unit row: along it, x / |x| is constant."""
+    """Removes the gradient along the unit row: a longer x has the same x / |x|."""
     along = (gradient * unit).sum(dim=1, keepdim=True)
     return gradient.addcmul_(along, unit, value=-1)

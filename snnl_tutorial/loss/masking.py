@@ -80,8 +80,8 @@ def neighbor_masks(
             no diagonal is removed.
         ignore_index: the label of unlabeled rows. They pick nobody and nobody picks
             them.
-        own_column: if the rows stand among the references: from there on. A row is
-            not its own candidate.
+        own_column: the reference column at which the rows themselves begin, if they
+            are among the references; no row is its own candidate.
 
     Returns:
         A `NeighborMasks` tuple.
@@ -98,13 +98,14 @@ def neighbor_masks(
     # int64: an unsigned type would wrap the -100 round to a genuine label.
     labels = labels.long()
     others = labels if ref_labels is None else ref_labels.long()
-    labeled = (labels != ignore_index)[:, None] & (others != ignore_index)  # (N, M)
+    candidates = (labels != ignore_index)[:, None] & (others != ignore_index)  # (N, M)
     if ref_labels is None:
-        labeled = labeled & other_rows(len(labels), labels.device)
+        candidates = candidates & other_rows(len(labels), labels.device)
     elif own_column is not None:
-        labeled.diagonal(own_column)[: len(labels)].fill_(False)
-    partners = labeled & same_class(labels, others)
-    return NeighborMasks(labeled, partners, partners.any(dim=1))
+        candidates.diagonal(own_column)[: len(labels)].fill_(False)
+    partners = candidates & same_class(labels, others)
+    anchors = partners.any(dim=1)  # false for singletons: they have no partner
+    return NeighborMasks(candidates, partners, anchors)
 
 
 class TileMasks(NamedTuple):
@@ -135,7 +136,10 @@ class TileMasks(NamedTuple):
         return logits
 
     def partner_weights(self, i: slice, j: slice, out: Tensor) -> Tensor:
-        """1.0 for partners, 0.0 for others: products with booleans are slow."""
+        """1.0 where labels are equal, else 0.0; products with booleans are slow.
+
+        Also 1.0 for a row itself and between unlabeled rows, which `exclude` left out.
+        """
         return torch.eq(self.labels[i, None], self.ref_labels[j], out=out)
 
 
@@ -148,15 +152,15 @@ def tile_masks(batch: Batch, ignore_index: int, dtype: torch.dtype) -> TileMasks
     labels, own_column = batch.labels.long(), batch.own_column
     if batch.ref_labels is not None:
         labels = torch.cat([labels, batch.ref_labels.long()])
-    codes, bias, any_unlabeled = labels, None, True
+    codes, bias, may_be_unlabeled = labels, None, True
     if reading_is_free(labels) and labels.numel():
         lowest, highest = labels.aminmax()
         low, high = lowest.item(), highest.item()
-        any_unlabeled = low <= ignore_index <= high
+        may_be_unlabeled = low <= ignore_index <= high
         if low < -(2**24) or high > 2**24:
             codes = torch.searchsorted(labels.sort().values, labels)
         codes = codes.to(dtype)
-    if any_unlabeled:
+    if may_be_unlabeled:
         bias = torch.zeros_like(labels, dtype=dtype)
         bias.masked_fill_(labels == ignore_index, log_zero(dtype))
     if batch.ref_labels is None:

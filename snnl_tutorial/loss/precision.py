@@ -13,7 +13,7 @@ def full_precision(like: Tensor) -> AbstractContextManager[None]:
 
     Autocast would round them to half precision, and TF32, which
     `torch.set_float32_matmul_precision("high")` switches on, to a thousandth. A
-    distance of 0.001 would be gone, and at a low temperature all hangs on those.
+    distance of 0.001 would be lost, and at a low temperature those decide the loss.
 
     Args:
         like: a tensor on the device of the products.
@@ -60,7 +60,7 @@ if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch 2.9 and newer
         return PRODUCTS[device].fp32_precision if device in PRODUCTS else "ieee"
 
     def set_float32_products(device: str, name: str) -> None:
-        """`"none"`: as all devices do, which is set elsewhere."""
+        """Set it; `"none"` inherits the setting of all devices."""
         PRODUCTS[device].fp32_precision = name
 
 else:
@@ -71,5 +71,5 @@ else:
         return torch.get_float32_matmul_precision()
 
     def set_float32_products(device: str, name: str) -> None:
-        """Undo with what `float32_products` returned before."""
+        """Set how all devices round the factors of a product."""
         torch.set_float32_matmul_precision(name)

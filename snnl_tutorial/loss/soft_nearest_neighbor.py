@@ -96,7 +96,7 @@ def soft_nearest_neighbor_loss(
         singletons: labeled rows without a partner: `"exclude"` them from the anchors,
             or `"raise"`.
         reduction: `"mean"` over the anchors, `"sum"`, or `"none"`.
-        block_size: the loss is computed in tiles of so many rows and columns, with
+        block_size: compute the loss in tiles of this many rows and columns, with
             memory linear in N + M. `None` picks 512 (4096 on a GPU), and keeps the
             tiles for backward while that takes less than 256 MiB: faster, the same to
             rounding. So a batch of up to 512 rows is one tile, the whole matrix. A
@@ -111,7 +111,7 @@ def soft_nearest_neighbor_loss(
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it, what
             came and what is expected. NaN and infinity raise on the CPU; on a GPU they
-            come out as a NaN loss, for looking would stall it. Squared distances that
+            give a NaN loss, since no value is read there. Squared distances that
             float64 cannot tell apart at this T raise a warning on the CPU.
 
     Example:
@@ -240,7 +240,7 @@ class SoftNearestNeighborLoss(nn.Module):
     `DistributedDataParallel`, its parameters get the gradient that one process would
     find for the whole batch. (A loss that learns its temperature is wrapped, too.)
     `"none"` returns the losses of the process's own rows, and the gradient is that of
-    the mean over processes of what each makes of them.
+    the average over processes of whatever each computes from them.
 
     All processes must call the loss, and `backward`, equally often. One that raises
     leaves the others waiting; `torchrun` ends them.
@@ -288,7 +288,7 @@ class SoftNearestNeighborLoss(nn.Module):
         self,
         embeddings: Tensor,
         labels: Tensor,
-        ref_emb: Tensor | None = None,
+        ref_emb: Tensor | None = None,  # pytorch-metric-learning's name
         ref_labels: Tensor | None = None,
     ) -> Tensor:
         return soft_nearest_neighbor_loss(
@@ -325,8 +325,9 @@ def published_soft_nearest_neighbor_loss(
         -\frac1N \sum_i \log\Big(\varepsilon + \sum_j [y_j = y_i]\,\hat p_{ij}\Big)
 
     Agarap and Azcarraga (2020). It saturates at -log(epsilon) for a row without a
-    partner and is NaN where the diagonal's rounding residue outweighs the true sum.
-    Kept for the chapters that show both; use `soft_nearest_neighbor_loss` for work.
+    partner. Where the diagonal's rounding residue outweighs the true sum, a negative
+    residue makes it NaN, a positive one too small. Kept for the chapters that show
+    both; use `soft_nearest_neighbor_loss` for work.
 
     Args:
         embeddings: (N, D) real floating or complex.

@@ -8,14 +8,15 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from snnl_tutorial.loss.checks import reading_is_free
+
 
 def check_temperature(temperature: float | Tensor, name: str = "temperature") -> None:
     """Raise unless T is a number or 0-d floating tensor between 1e-30 and 1e30.
 
     Beyond that, 1/T and its square leave float32.
 
-    The value of a tensor on a GPU is not looked at, for that would make the program
-    wait for the GPU; a bad one shows up as a NaN or infinite loss.
+    On a GPU the value is not read; a bad one shows up as a NaN or infinite loss.
     """
     if isinstance(temperature, Tensor):
         if temperature.dim() != 0:
@@ -25,7 +26,7 @@ def check_temperature(temperature: float | Tensor, name: str = "temperature") ->
             )
         if not temperature.is_floating_point():
             raise TypeError(f"{name} must be floating; got dtype {temperature.dtype}")
-        if temperature.device.type != "cpu":
+        if not reading_is_free(temperature):
             return
         value = float(temperature.detach())
     elif isinstance(temperature, numbers.Real) and not isinstance(temperature, bool):
@@ -43,11 +44,11 @@ class Temperature(nn.Module):
     """A temperature as a module: calling it returns T as a 0-d tensor."""
 
     def set_epoch(self, epoch: float) -> None:
-        """Tell the temperature how far training has come. Most do not mind."""
+        """Set the training epoch; most temperatures do not depend on it."""
 
 
 def as_tensor(number: float | Tensor) -> Tensor:
-    """0-d float64 on the CPU, whatever the defaults: looking at it stalls no GPU.
+    """0-d float64 on the CPU, whatever the defaults, where it can be read at any time.
 
     Kept as a plain attribute, neither buffer nor number: `.to()` and `.half()` leave it
     alone, and `torch.compile` need not compile anew for each value.
@@ -56,13 +57,13 @@ def as_tensor(number: float | Tensor) -> Tensor:
 
 
 class NumberTemperature(Temperature):
-    """A temperature that hangs on one exact number, its only state.
+    """Base class of temperatures whose state is one float64.
 
-    A checkpoint holds it under its name, so that one kind of temperature does not take
+    A checkpoint holds the number under its name, so that no kind of temperature loads
     the number of another.
     """
 
-    number: str
+    state_name: str
     """The attribute's name."""
 
     def restore(self, number: float) -> None:
@@ -72,7 +73,7 @@ class NumberTemperature(Temperature):
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
     ) -> None:
-        destination[prefix + self.number] = getattr(self, self.number)
+        destination[prefix + self.state_name] = getattr(self, self.state_name)
 
     def _load_from_state_dict(
         self,
@@ -84,7 +85,7 @@ class NumberTemperature(Temperature):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        mine = prefix + self.number
+        mine = prefix + self.state_name
         if mine in state_dict:
             try:
                 self.restore(float(state_dict[mine]))
@@ -117,7 +118,7 @@ class ConstantTemperature(NumberTemperature):
     """
 
     value: Tensor
-    number = "value"
+    state_name = "value"
 
     def __init__(self, value: float = 1.0) -> None:
         super().__init__()
@@ -164,7 +165,7 @@ class AnnealedTemperature(NumberTemperature):
     """
 
     epoch: Tensor
-    number = "epoch"
+    state_name = "epoch"
     eta: float
     gamma: float
     floor: float | None
@@ -181,7 +182,7 @@ class AnnealedTemperature(NumberTemperature):
         if floor is not None:
             check_temperature(floor, "floor")
         self.eta, self.gamma, self.floor = eta, gamma, floor
-        # No setting, so that a checkpoint knows the epoch.
+        # Kept as state, so that a checkpoint stores it.
         self.epoch = as_tensor(0)
 
     def set_epoch(self, epoch: float) -> None:

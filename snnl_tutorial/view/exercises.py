@@ -22,7 +22,7 @@ class NotYet(Exception):
 
 
 def check(exercise: str, answer: Any, **data: Any) -> None:
-    """Print whether an exercise is solved. No answer makes it raise.
+    """Print whether an exercise is solved. Never raises because of the answer.
 
     Args:
         exercise: its number, such as "4.2".

@@ -239,8 +239,14 @@ def in_this_process(case):
         return value * case.factors[rank]
 
     value = take_step(
-        *(case, encoder, called, mine(rows, sizes), mine(labels, sizes)),
-        *(mine(refs, ref_sizes), mine(ref_labels, ref_sizes), objective),
+        case,
+        encoder,
+        called,
+        mine(rows, sizes),
+        mine(labels, sizes),
+        mine(refs, ref_sizes),
+        mine(ref_labels, ref_sizes),
+        objective,
     )
     return value, gradient_of(parameters_of(encoder, criterion))
 
@@ -336,8 +342,13 @@ def torchrun(processes, *arguments):
     }
     return subprocess.run(
         [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *(f"--nproc-per-node={processes}", "-m", *map(str, arguments)),
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={processes}",
+            "-m",
+            *map(str, arguments),
         ],
         cwd=ROOT,
         env=environment,

@@ -85,8 +85,8 @@ def test_equal_rows_are_at_chance(distance):
 def test_any_number_of_strips_gives_the_same(monkeypatch):
     rows, labels = clusters(0.6)
     whole = entanglement(rows, labels)
-    monkeypatch.setattr("snnl_tutorial.loss.entanglement.BLOCK", 17 * 60)
-    monkeypatch.setattr("snnl_tutorial.loss.entanglement.STRIP", 7 * 60)
+    monkeypatch.setattr("snnl_tutorial.loss.entanglement.BLOCK_NUMEL", 17 * 60)
+    monkeypatch.setattr("snnl_tutorial.loss.entanglement.STRIP_NUMEL", 7 * 60)
     strips = entanglement(rows, labels)
     assert strips == pytest.approx(whole, rel=1e-5)
 

@@ -158,7 +158,7 @@ def test_right_at_every_temperature_and_scale(
     rows = (kinds_of_rows(kind) * scale).requires_grad_()
     labels = labels_of(0, len(rows))
     loss = soft_nearest_neighbor_loss(
-        *(rows, labels), temperature=temperature, distance=distance, block_size=block
+        rows, labels, temperature=temperature, distance=distance, block_size=block
     )
     loss.backward()
     exact = rows.detach().double().numpy()
@@ -187,7 +187,7 @@ def test_half_precision_within_two_percent(dtype, kind, distance, block):
     exact = rows.detach().double().numpy()
     want = oracle.loss(exact, labels, temperature=temperature, distance=distance)
     got = soft_nearest_neighbor_loss(
-        *(rows, labels), temperature=temperature, distance=distance, block_size=block
+        rows, labels, temperature=temperature, distance=distance, block_size=block
     )
     got.backward()
     assert got.dtype == torch.float32
@@ -207,7 +207,8 @@ def test_autocast_changes_nothing(distance, block, temperature):
         rows = rows_of(0, 64, 30).requires_grad_()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             loss = soft_nearest_neighbor_loss(
-                *(rows, labels_of(0, 64)),
+                rows,
+                labels_of(0, 64),
                 temperature=temperature,
                 distance=distance,
                 block_size=block,
