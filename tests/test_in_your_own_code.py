@@ -176,7 +176,9 @@ def test_what_does_not_work_with_pytorch_metric_learning():
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     pairs = MultiSimilarityMiner()(embeddings, labels)
     ours = SoftNearestNeighborLoss(temperature=0.001)
-    with pytest.raises(TypeError, match="got tuple; a miner's indices are not supported"):
+    with pytest.raises(
+        TypeError, match="got tuple; a miner's indices are not supported"
+    ):
         ours(embeddings, labels, pairs)
     with pytest.raises(Exception, match="not supported for SoftNearest"):
         CrossBatchMemory(ours, embedding_size=2)
