@@ -86,7 +86,9 @@ def train(
         raise TypeError("batches must start anew in each epoch; got an iterator")
     if batches is None:
         batches = ShuffledBatches(len(inputs), batch_size, seed)
-    generator = getattr(batches, "generator", torch.Generator().manual_seed(seed))
+    generator = getattr(batches, "generator", None)
+    if generator is None:  # as in a DataLoader without one
+        generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(objective.parameters(), lr=learning_rate)
     settings = {
         "data": checkpoint and [digest(part) for part in data],
@@ -162,7 +164,10 @@ def single_numbers(terms: Any) -> dict[str, Tensor]:
     """Return the 0-d tensors in a NamedTuple and in its dictionaries, by name."""
     numbers: dict[str, Any] = {}
     for name, value in terms._asdict().items():
-        numbers |= value if isinstance(value, Mapping) else {name: value}
+        part = value if isinstance(value, Mapping) else {name: value}
+        if taken := [key for key in part if key in (*numbers, "epoch", "temperature")]:
+            raise ValueError(f"the name {taken[0]!r} of a layer is that of a term, too")
+        numbers |= part
     return {
         name: number.detach()
         for name, number in numbers.items()
@@ -178,6 +183,12 @@ def epoch_record(
         raise ValueError(
             f"batches must yield at least one batch; epoch {epoch} has none"
         )
+    for step in steps:
+        if step.keys() != steps[0].keys():
+            raise ValueError(
+                f"the terms must be the same in all steps; epoch {epoch} has "
+                f"{sorted(steps[0])} and {sorted(step)}"
+            )
     table = torch.stack([torch.stack(list(step.values())) for step in steps])
     means = table.mean(dim=0).tolist()
     record = {"epoch": epoch, **dict(zip(steps[0], means, strict=True))}

@@ -20,9 +20,9 @@ class Factors(NamedTuple):
         left: (N, K).
         right: (M, K); `left @ right.T` is offset - d.
         offset: 1 for the cosine distance, 0 for the squared Euclidean one.
-        largest: a bound of |offset - d|; 0-d where it depends on the rows.
+        largest: a bound of `|offset - d|`; 0-d where it depends on the rows.
         refs_are_rows: whether there are no other references.
-        left_scale, right_scale: (N, 1) 1 / |x| and (M, 1) 1 / |z|, for the cosine.
+        left_scale, right_scale: (N, 1) `1 / |x|` and (M, 1) `1 / |z|`, for the cosine.
     """
 
     left: Tensor

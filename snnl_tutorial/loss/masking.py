@@ -158,7 +158,7 @@ def tile_masks(batch: Batch, ignore_index: int, dtype: torch.dtype) -> TileMasks
         low, high = lowest.item(), highest.item()
         may_be_unlabeled = low <= ignore_index <= high
         if low < -(2**24) or high > 2**24:
-            codes = torch.searchsorted(labels.sort().values, labels)
+            codes = torch.searchsorted(labels.sort().values, labels.contiguous())
         codes = codes.to(dtype)
     if may_be_unlabeled:
         bias = torch.zeros_like(labels, dtype=dtype)

@@ -11,8 +11,6 @@ processor's cache. Three ideas:
   rows and, transposed, its columns.
 """
 
-import itertools
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -21,17 +19,13 @@ from torch import Tensor
 from snnl_tutorial.loss.batch import Batch
 from snnl_tutorial.loss.checks import reading_is_free, refuse_second_derivatives
 from snnl_tutorial.loss.distance import as_real_rows, check_squared_range
-from snnl_tutorial.loss.factors import Factors, distance_factors
-from snnl_tutorial.loss.masking import TileMasks, log_zero, tile_masks
+from snnl_tutorial.loss.factors import distance_factors
+from snnl_tutorial.loss.masking import log_zero, tile_masks
 from snnl_tutorial.loss.precision import full_precision
-from snnl_tutorial.loss.single_tile import SingleTileLosses
+from snnl_tutorial.loss.tiles import Tiles
 
 BLOCK, GPU_BLOCK = 512, 4096
 """Rows of a block. A tile of 512 x 512 floats, 1 MiB, fits a core's cache."""
-
-KEPT_BYTES, CHUNK_BYTES = 2**28, 2**25 - 2**16
-"""Up to 256 MiB of tiles are kept for backward, in chunks that the next step is given
-again: from 32 MiB on, memory is new, and to map its pages takes as long as the loss."""
 
 
 def tiled_losses(
@@ -85,86 +79,6 @@ def exp_in_range(largest: float | None, dtype: torch.dtype) -> bool:
     return largest is not None and largest < (35 if dtype == torch.float32 else 340)
 
 
-class Tiles(NamedTuple):
-    """The matrix of logits, (offset - d) / T, one tile at a time.
-
-    Attributes:
-        factors: of the distance.
-        temperature: T.
-        masks: who may be picked, and who is whose partner.
-        block: rows and columns of a tile.
-        exp_in_range: no exp of a logit leaves the range of floats.
-    """
-
-    factors: Factors
-    temperature: float | Tensor
-    masks: TileMasks
-    block: int
-    exp_in_range: bool
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether a tile serves its mirror image: not with two largest logits."""
-        return self.factors.refs_are_rows and self.exp_in_range
-
-    def places(self) -> Iterator[tuple[slice, slice]]:
-        """Rows and columns of each tile; none below the diagonal if symmetric."""
-        n, m, step = len(self.masks.labels), len(self.masks.ref_labels), self.block
-        for i in range(0, n, step):
-            for j in range(i if self.symmetric else 0, m, step):
-                yield slice(i, min(i + step, n)), slice(j, min(j + step, m))
-
-    def memory(self, tiles: int) -> Tensor:
-        """Uninitialized, for so many tiles; the allocator can reuse it as one piece."""
-        left, right, block = self.factors.left, self.factors.right, self.block
-        return left.new_empty(tiles, min(block, len(left)), min(block, len(right)))
-
-    def chunks(self) -> list[Tensor]:
-        """Memory for all tiles; none if they are too many to keep."""
-        count = sum(1 for _ in self.places())
-        nbytes = self.block**2 * self.factors.left.element_size()
-        if count * nbytes > KEPT_BYTES:
-            return []
-        size = max(1, CHUNK_BYTES // nbytes)
-        return [self.memory(min(size, count - k)) for k in range(0, count, size)]
-
-    def walk(
-        self, chunks: list[Tensor], spare: Tensor
-    ) -> Iterator[tuple[slice, slice, Tensor]]:
-        """Rows and columns of each tile, and its memory: the spare if none is kept."""
-        # An iteration over a chunk yields its tiles; over the spare, one and the same.
-        memory = itertools.chain.from_iterable(chunks or itertools.repeat(spare))
-        for (i, j), tile in zip(self.places(), memory, strict=False):
-            yield i, j, tile[: i.stop - i.start, : j.stop - j.start]
-
-    def logits(self, i: slice, j: slice, out: Tensor | None = None) -> Tensor:
-        """The logits between two blocks of rows; `log_zero` for no candidate."""
-        products = torch.mm(self.factors.left[i], self.factors.right[j].T, out=out)
-        return self.masks.exclude(products.div_(self.temperature), i, j)
-
-    def separate(self, tile: Tensor, i: slice, j: slice, out: Tensor) -> Tensor:
-        """(2, rows, columns): exponentials of partners, 0 elsewhere; then of others."""
-        own, other = pair = out[:, : len(tile), : tile.shape[1]]
-        self.masks.partner_weights(i, j, out=own).mul_(tile)
-        torch.sub(tile, own, out=other)  # exact: x - x or x - 0
-        return pair
-
-    def weights(self, tile: Tensor, i: slice, j: slice, out: Tensor) -> Tensor:
-        """(2, rows, columns): the weight of each pair as partners, and as others."""
-        own, other = pair = out[:, : len(tile), : tile.shape[1]]
-        torch.sub(1, self.masks.partner_weights(i, j, out=own), out=other)
-        return pair
-
-    def exponentials(
-        self, tile: Tensor, i: slice, j: slice, shifts: Tensor, out: Tensor
-    ) -> Tensor:
-        """Like `separate`, from logits, lowered by (2, rows) shifts before exp."""
-        own, other = self.weights(tile, i, j, out)
-        tile.addcmul_(own, shifts[0, :, None], value=-1)
-        tile.addcmul_(other, shifts[1, :, None], value=-1)
-        return self.separate(tile.exp_(), i, j, out)
-
-
 class RowGradients(NamedTuple):
     """What backward needs of each row: the gradient of log(1 + O/S) in its logits.
 
@@ -199,8 +113,7 @@ def plain_sums(
     own, other = sums.unbind()
     own.masked_fill_(own == 0, torch.inf)  # the rest of such a row is then 0
     ratio = other / own
-    gradients = RowGradients(ratio, (own + other).reciprocal())
-    return ratio.log1p(), own != torch.inf, gradients
+    return ratio.log1p(), own != torch.inf, RowGradients(ratio, 1 / (own + other))
 
 
 def online_sums(tiles: Tiles) -> tuple[Tensor, Tensor, RowGradients]:
@@ -214,8 +127,7 @@ def online_sums(tiles: Tiles) -> tuple[Tensor, Tensor, RowGradients]:
         pair.sub_(1).mul_(-lowest).add_(tile)  # logits of partners, then of others
         new = torch.maximum(largest[:, i], pair.amax(dim=2))
         pair = tiles.exponentials(tile, i, j, new, out=scratch[:2])
-        totals[:, i] *= (largest[:, i] - new).exp()
-        totals[:, i] += pair.sum(dim=2)
+        totals[:, i] = totals[:, i] * (largest[:, i] - new).exp() + pair.sum(dim=2)
         largest[:, i] = new
     anchors = ~(largest[0] <= lowest / 2)  # true for a NaN: it must show in the loss
     own, other = (largest + totals.log()).clamp(min=lowest).unbind()
@@ -224,6 +136,61 @@ def online_sums(tiles: Tiles) -> tuple[Tensor, Tensor, RowGradients]:
     shifts = torch.stack([own, torch.logaddexp(own, other)])
     gradients = RowGradients((other - own).sigmoid(), anchors.to(own), shifts)
     return losses, anchors, gradients
+
+
+class SingleTileLosses(torch.autograd.Function):
+    """`TiledLosses` for a single tile with exp in range, in fewer operations."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rows: Tensor,
+        refs: Tensor | None,
+        temperature: float | Tensor,
+        tiles: Tiles,
+    ) -> tuple[Tensor, Tensor]:
+        left, right = tiles.factors.left, tiles.factors.right
+        i, j = ctx.place = slice(0, len(left)), slice(0, len(right))
+        own, other = pair = tiles.memory(2)
+        with full_precision(rows):
+            tiles.logits(i, j, out=other).exp_()
+        tiles.masks.partner_weights(i, j, out=own).mul_(other)
+        other.sub_(own)  # exact: x - x or x - 0
+        own_sum, other_sum = pair.sum(dim=2).unbind()
+        own_sum.masked_fill_(own_sum == 0, torch.inf)  # no anchor: its loss is 0
+        anchors = own_sum != torch.inf
+        ratio = other_sum / own_sum
+        normalizer = own_sum.add_(other_sum)
+        learned = temperature if isinstance(temperature, Tensor) else None
+        ctx.tiles = tiles.with_rows(left.new_empty(0), left.new_empty(0))
+        ctx.save_for_backward(left, right, own, other, ratio, normalizer, learned)
+        ctx.mark_non_differentiable(anchors)
+        ctx.set_materialize_grads(False)
+        return ratio.log1p(), anchors
+
+    @staticmethod
+    def backward(ctx: Any, weights: Tensor | None, _: Any) -> tuple[Tensor | None, ...]:
+        if weights is None:
+            return None, None, None, None
+        refuse_second_derivatives()
+        left, right, own, other, ratio, normalizer, _ = ctx.saved_tensors
+        tiles, grad_temperature = ctx.tiles.with_rows(left, right), None
+        # p - q: p in another class; in the row's own -(O/S) p, so that nothing nearly
+        # equal is subtracted.
+        push = weights / normalizer / tiles.temperature
+        pull = ratio * push
+        if tiles.symmetric:  # what row i does to row j, and j to i
+            forces = (push[:, None] + push).mul_(other)
+            forces.addcmul_(pull[:, None] + pull, own, value=-1)
+        else:
+            forces = (push[:, None] * other).addcmul_(pull[:, None], own, value=-1)
+        with full_precision(forces):
+            grad_left = forces @ right
+            grad_right = None if tiles.symmetric else forces.T @ left
+            if ctx.needs_input_grad[2]:
+                total = (forces * tiles.factors.distances(*ctx.place)).sum()
+                grad_temperature = total / (1 + tiles.symmetric) / tiles.temperature
+        return *tiles.factors.gradients(grad_left, grad_right), grad_temperature, None
 
 
 class TiledLosses(torch.autograd.Function):
@@ -246,13 +213,11 @@ class TiledLosses(torch.autograd.Function):
                 losses, anchors, ctx.gradients = plain_sums(tiles, chunks)
             else:
                 losses, anchors, ctx.gradients = online_sums(tiles)
-        # What is large is saved this way: backward frees it, and not only the graph. T
-        # is, so that autograd notices a change in place.
-        factors = tiles.factors
+        # Saved, what is large is freed by backward, and a change of T is noticed.
+        left, right = tiles.factors.left, tiles.factors.right
         learned = temperature if isinstance(temperature, Tensor) else None
-        ctx.save_for_backward(factors.left, factors.right, learned, *chunks)
-        empty = factors.left.new_empty(0)
-        ctx.tiles = tiles._replace(factors=factors._replace(left=empty, right=empty))
+        ctx.tiles = tiles.with_rows(left.new_empty(0), left.new_empty(0))
+        ctx.save_for_backward(left, right, learned, *chunks)
         ctx.mark_non_differentiable(anchors)
         ctx.set_materialize_grads(False)
         return losses, anchors
@@ -263,8 +228,8 @@ class TiledLosses(torch.autograd.Function):
             return None, None, None, None, None
         refuse_second_derivatives()
         left, right, _, *chunks = ctx.saved_tensors
-        factors = ctx.tiles.factors._replace(left=left, right=right)
-        tiles, gradients = ctx.tiles._replace(factors=factors), ctx.gradients
+        tiles, gradients = ctx.tiles.with_rows(left, right), ctx.gradients
+        factors = tiles.factors
         push = weights * gradients.inverse_normalizer / tiles.temperature  # of others
         pull = gradients.ratio * push  # of partners
         grad_left, grad_temperature = torch.zeros_like(left), left.new_zeros(())

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
+from torch.utils.data import DataLoader
 
 from snnl_tutorial import (
     AnnealedTemperature,
@@ -215,6 +216,56 @@ def test_batches_that_do_not_last_are_refused(batches, error, message):
 
 def nan_loss(outputs, targets):
     return outputs.sum() * torch.nan
+
+
+def test_a_loader_without_a_generator_of_its_own_has_a_checkpoint(tmp_path):
+    rows, targets = task()
+    loader = DataLoader(range(90), batch_size=30)
+    ends = []
+    for stops in ([4], [2, 4]):
+        objective = new_objective()
+        for epochs in stops:
+            train(
+                objective,
+                rows,
+                targets,
+                epochs=epochs,
+                batches=loader,
+                augment=noisy,
+                checkpoint=tmp_path / f"{len(stops)}.pt",
+            )
+        ends.append(objective)
+    assert same_weights(*ends)
+
+
+@pytest.mark.parametrize("name", ["total", "primary", "epoch", "temperature"])
+def test_a_layer_with_the_name_of_a_term_is_refused(name):
+    rows, targets = task()
+    model = nn.Sequential()
+    model.add_module(name, nn.Linear(3, 3))
+    objective = LayerwiseSoftNearestNeighborLoss(model, cross_entropy, factor=0.1)
+    with pytest.raises(ValueError, match=f"the name '{name}' of a layer"):
+        train(objective, rows, targets, epochs=1)
+
+
+def test_terms_that_change_from_step_to_step_are_named():
+    class Terms(NamedTuple):
+        total: Tensor
+        parts: dict[str, Tensor]
+
+    class Sometimes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.steps = nn.Parameter(torch.ones(3)), 0
+
+        def forward(self, inputs, targets):
+            self.steps += 1
+            total = (inputs * self.weight).square().mean()
+            return Terms(total, {"odd": total} if self.steps % 2 else {})
+
+    rows, targets = task()
+    with pytest.raises(ValueError, match=r"same in all steps.*'odd', 'total'"):
+        train(Sometimes(), rows, targets, epochs=1, batch_size=30)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training():

@@ -1,5 +1,6 @@
 """Tiles against the whole matrix and against the float64 loop, for every tile size."""
 
+import gc
 import math
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
-from snnl_tutorial.loss import tiled
+from snnl_tutorial.loss import tiled, tiles
 from snnl_tutorial.loss.batch import Batch
 from snnl_tutorial.loss.distance import NAMED_DISTANCES, as_real_rows, cosine_distance
 from snnl_tutorial.loss.factors import distance_factors
@@ -149,6 +150,19 @@ def test_what_was_kept_for_backward_is_let_go_by_it(rows):
         loss.backward()
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("size", SIZES)
+def test_backward_lets_go_of_what_it_made_of_the_rows(distance, size):
+    """Though the loss lives on, as it does in a training loop until the next step."""
+    rows = rows_of(0, size, 40).requires_grad_()
+    before = {id(thing) for thing in gc.get_objects()}
+    loss = soft_nearest_neighbor_loss(rows, labels_of(0, size), distance=distance)
+    loss.backward()
+    new = [thing for thing in gc.get_objects() if id(thing) not in before]
+    large = [x for x in new if isinstance(x, torch.Tensor) and x.numel() >= 40 * size]
+    assert all(x is rows.grad for x in large)
+
+
 @pytest.mark.parametrize("settings", [{"block_size": 512}, {"temperature": 1e-3}])
 def test_memory_is_linear_where_no_tile_is_kept(settings):
     kept, _ = kept_numbers(rows_of(0, 1500, 5), **settings)
@@ -156,10 +170,10 @@ def test_memory_is_linear_where_no_tile_is_kept(settings):
 
 
 def test_no_more_is_kept_than_the_limit(monkeypatch):
-    monkeypatch.setattr(tiled, "KEPT_BYTES", 3 * 4 * 512**2)  # of 6 tiles
+    monkeypatch.setattr(tiles, "KEPT_BYTES", 3 * 4 * 512**2)  # of 6 tiles
     kept, _ = kept_numbers(rows_of(0, 1200, 5))
     assert kept < 50 * 1200
-    monkeypatch.setattr(tiled, "KEPT_BYTES", 6 * 4 * 512**2)
+    monkeypatch.setattr(tiles, "KEPT_BYTES", 6 * 4 * 512**2)
     kept, _ = kept_numbers(rows_of(0, 1200, 5))
     assert 1200**2 / 2 < kept < 6 * 512**2 + 50 * 1200
 
