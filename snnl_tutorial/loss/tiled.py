@@ -27,6 +27,8 @@ from snnl_tutorial.loss.tiles import Tiles
 BLOCK, GPU_BLOCK = 512, 4096
 """Rows of a block. A tile of 512 x 512 floats, 1 MiB, fits a core's cache."""
 
+EMPTY = torch.empty(0)
+
 
 def tiled_losses(
     batch: Batch,
@@ -162,7 +164,7 @@ class SingleTileLosses(torch.autograd.Function):
         ratio = other_sum / own_sum
         normalizer = own_sum.add_(other_sum)
         learned = temperature if isinstance(temperature, Tensor) else None
-        ctx.tiles = tiles.with_rows(left.new_empty(0), left.new_empty(0))
+        ctx.tiles = tiles.with_rows(EMPTY, EMPTY)
         ctx.save_for_backward(left, right, own, other, ratio, normalizer, learned)
         ctx.mark_non_differentiable(anchors)
         ctx.set_materialize_grads(False)
@@ -216,7 +218,7 @@ class TiledLosses(torch.autograd.Function):
         # Saved, what is large is freed by backward, and a change of T is noticed.
         left, right = tiles.factors.left, tiles.factors.right
         learned = temperature if isinstance(temperature, Tensor) else None
-        ctx.tiles = tiles.with_rows(left.new_empty(0), left.new_empty(0))
+        ctx.tiles = tiles.with_rows(EMPTY, EMPTY)
         ctx.save_for_backward(left, right, learned, *chunks)
         ctx.mark_non_differentiable(anchors)
         ctx.set_materialize_grads(False)
