@@ -47,10 +47,11 @@ def tiled_losses(
         refs = as_real_rows(batch.ref_embeddings)
     factors = distance_factors(rows, refs, distance)
     largest = largest_logit(factors.largest, temperature)
-    if isinstance(temperature, Tensor):  # a number, unless it is learned or on a GPU
-        number = reading_is_free(temperature) and not temperature.requires_grad
-        moved = temperature.to(factors.left, non_blocking=True)
-        temperature = temperature.item() if number else moved
+    on_gpu = isinstance(temperature, Tensor) and not reading_is_free(temperature)
+    if isinstance(temperature, Tensor) and (on_gpu or temperature.requires_grad):
+        temperature = temperature.to(factors.left, non_blocking=True)
+    else:
+        temperature = float(temperature)
     if distance == "sqeuclidean" and largest is not None:
         check_squared_range(largest, rows.dtype)
     tiles = Tiles(
