@@ -48,7 +48,8 @@ def train(
         epochs: number of epochs, including those in the checkpoint.
         batches: an iterable of index tensors or lists; one iteration over it is one
             epoch. If it has a `generator`, augmentations are drawn from it, too, and a
-            checkpoint stores its state. Default: `ShuffledBatches`.
+            checkpoint stores its state, as it does torch's own; random state hidden
+            deeper in the batches is not restored. Default: `ShuffledBatches`.
         batch_size: rows in a batch of the default `batches`.
         learning_rate: of Adam.
         seed: of the generator that draws the default `batches` and the augmentations.
@@ -104,6 +105,8 @@ def train(
         set_epoch(epoch)
         steps = []
         for indices in batches:
+            if len(indices) == 0:
+                raise ValueError(f"batches must not be empty; epoch {epoch} has one")
             rows = torch.as_tensor(indices, device=inputs.device)
             batch = [part[rows] for part in data]
             if augment is not None:

@@ -238,6 +238,14 @@ def test_a_loader_without_a_generator_of_its_own_has_a_checkpoint(tmp_path):
     assert same_weights(*ends)
 
 
+@pytest.mark.parametrize("empty", [[], torch.empty(0, dtype=torch.long)])
+def test_an_empty_batch_is_named(empty):
+    rows, targets = task()
+    batches = [torch.arange(30), empty]
+    with pytest.raises(ValueError, match="batches must not be empty; epoch 0"):
+        train(new_objective(), rows, targets, epochs=1, batches=batches)
+
+
 @pytest.mark.parametrize("name", ["total", "primary", "epoch", "temperature"])
 def test_a_layer_with_the_name_of_a_term_is_refused(name):
     rows, targets = task()
