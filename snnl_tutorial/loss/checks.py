@@ -1,5 +1,6 @@
 """Checks of arguments: errors name the argument, what came and what is expected."""
 
+import math
 import numbers
 from collections.abc import Iterable
 
@@ -33,14 +34,54 @@ def check_same_device(tensor: Tensor, embeddings: Tensor, name: str) -> None:
         )
 
 
-def check_integer(value: int, name: str, least: int | None = None) -> None:
-    """Raise unless the value is an integer, and at least `least` if that is given."""
+def check_integer(value: int, name: str, least: int | None = None) -> int:
+    """The value as a Python `int`, which torch takes where it refuses NumPy's.
+
+    Raises:
+        TypeError: no integer. (A NumPy array is none, not even a 0-d one.)
+        ValueError: below `least`, if that is given, or beyond 64 bits.
+
+    Example:
+        >>> import numpy
+        >>> check_integer(numpy.int64(3), "rows", least=1)
+        3
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}")
     if least is not None and value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}")
     if not -(2**63) <= value < 2**63:
         raise ValueError(f"{name} must fit 64 bits; got {value}")
+    return int(value)
+
+
+def check_real(value: float, name: str, least: float = -math.inf) -> float:
+    """The value as a Python `float`; see `check_integer`.
+
+    Raises:
+        TypeError: no real number.
+        ValueError: not finite, or below `least`.
+
+    Example:
+        >>> import numpy
+        >>> check_real(numpy.float32(0.5), "factor")
+        0.5
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number; got {type(value).__name__}")
+    number = plain_float(value)
+    if not least <= number < math.inf:  # false for a NaN
+        bound = "" if least == -math.inf else f"at least {least:g} and "
+        raise ValueError(f"{name} must be {bound}finite; got {value}")
+    return number
+
+
+def plain_float(value: float) -> float:
+    """A real number of any type as a Python `float`; infinity if it is too large."""
+    try:
+        return float(value)
+    except OverflowError:  # of an integer
+        return math.inf
 
 
 def check_choice(value: str, choices: Iterable[str], name: str) -> None:

@@ -12,13 +12,14 @@ from snnl_tutorial.loss.checks import check_integer
 from snnl_tutorial.loss.distance import (
     Distance,
     as_real_rows,
+    check_distance,
     pairwise_distance,
     wide_dtype,
 )
 from snnl_tutorial.loss.factors import distance_factors
 from snnl_tutorial.loss.precision import full_precision
 from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
-from snnl_tutorial.loss.temperature import check_temperature
+from snnl_tutorial.loss.temperature import read_temperature
 
 BLOCK_NUMEL, STRIP_NUMEL = 2**24, 2**20
 """Distances in a block, which one product gives, and in a strip of it, which fits a
@@ -88,10 +89,11 @@ def entanglement(
     check_embeddings(embeddings)
     check_labels(labels, embeddings)
     if temperature is not None:
-        check_temperature(temperature)
-    check_integer(ignore_index, "ignore_index")
-    check_integer(permutations, "permutations", least=1)
-    check_integer(seed, "seed", least=0)
+        temperature = read_temperature(temperature, "temperature")
+    check_distance(distance)
+    ignore_index = check_integer(ignore_index, "ignore_index")
+    permutations = check_integer(permutations, "permutations", least=1)
+    seed = check_integer(seed, "seed", least=0)
     labels = labels.long()  # an unsigned type would wrap -100 round to a genuine label
     labeled = labels != ignore_index
     embeddings = embeddings[labeled]
@@ -112,7 +114,6 @@ def entanglement(
         )
 
     if temperature is not None:
-        temperature = float(temperature)
         chances = [exact(order, temperature) for order in shuffled]
     else:
         with full_precision(embeddings):

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from snnl_tutorial.loss.checks import check_real
+from snnl_tutorial.loss.temperature import check_temperature
+
 
 def similarities(distances: Tensor, temperature: float | Tensor) -> Tensor:
     r"""Turn distances into weights between 0 and 1: :math:`e^{-d_{ij}/T}`.
@@ -35,13 +38,16 @@ def sampling_logits(distances: Tensor, temperature: float | Tensor) -> Tensor:
     Returns:
         (N, M), finite where exp would underflow.
 
+    Raises:
+        ValueError, TypeError: T is not a positive, finite number.
+
     Example:
         >>> sampling_logits(torch.tensor([0.0, 0.5, 500.0]), temperature=0.5)
         tensor([   -0.,    -1., -1000.])
 
     Derived in chapter 2.
     """
-    return -distances / temperature
+    return -distances / check_temperature(temperature)
 
 
 def masked_logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
@@ -128,6 +134,7 @@ def published_sampling_probability(
 
     Derived in chapter 2.
     """
+    epsilon = check_real(epsilon, "epsilon", least=0)
     identity = torch.eye(len(distances), dtype=distances.dtype, device=distances.device)
     weights = similarities(distances, temperature) - identity
     return weights / (weights.sum(dim=1, keepdim=True) + epsilon)

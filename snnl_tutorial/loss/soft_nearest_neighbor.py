@@ -4,7 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from snnl_tutorial.loss.batch import Batch, check_batch
-from snnl_tutorial.loss.checks import check_choice, check_integer, check_same_device
+from snnl_tutorial.loss.checks import (
+    check_choice,
+    check_integer,
+    check_real,
+    check_same_device,
+)
 from snnl_tutorial.loss.distance import (
     Distance,
     check_distance,
@@ -124,10 +129,12 @@ def soft_nearest_neighbor_loss(
     """
     batch = Batch(embeddings, labels, ref_embeddings, ref_labels)
     check_batch(batch)
-    check_temperature(temperature)
+    temperature = check_temperature(temperature)
     if isinstance(temperature, Tensor) and temperature.device.type != "cpu":
         check_same_device(temperature, embeddings, "temperature")
-    check_settings(distance, ignore_index, singletons, reduction, block_size)
+    ignore_index, block_size = check_settings(
+        distance, ignore_index, singletons, reduction, block_size
+    )
     gathered = gather_distributed and has_peers()
     if gathered:
         batch = gather_batch(batch)
@@ -203,20 +210,25 @@ def check_settings(
     singletons: str,
     reduction: str,
     block_size: int | None,
-) -> None:
-    """Raise unless the settings of the loss are valid, and fit each other."""
+) -> tuple[int, int | None]:
+    """`ignore_index` and `block_size` as Python integers.
+
+    Raises:
+        ValueError, TypeError: a setting of the loss is not valid, or two do not fit.
+    """
     check_distance(distance)
-    check_integer(ignore_index, "ignore_index")
+    ignore_index = check_integer(ignore_index, "ignore_index")
     check_choice(singletons, ("exclude", "raise"), "singletons")
     check_choice(reduction, ("mean", "sum", "none"), "reduction")
     if block_size is None:
-        return
-    check_integer(block_size, "block_size", least=1)
+        return ignore_index, None
+    block_size = check_integer(block_size, "block_size", least=1)
     if not isinstance(distance, str):
         raise ValueError(
             "block_size needs distance='cosine' or 'sqeuclidean': only they can be "
             "computed again, tile by tile, in backward; got a callable"
         )
+    return ignore_index, block_size
 
 
 def raise_for_singletons(labels: Tensor, anchors: Tensor, ignore_index: int) -> None:
@@ -275,13 +287,13 @@ class SoftNearestNeighborLoss(nn.Module):
         gather_distributed: bool = False,
     ) -> None:
         super().__init__()
-        check_settings(distance, ignore_index, singletons, reduction, block_size)
+        self.ignore_index, self.block_size = check_settings(
+            distance, ignore_index, singletons, reduction, block_size
+        )
         self.temperature = as_temperature(temperature)
         self.distance = distance
-        self.ignore_index = ignore_index
         self.singletons = singletons
         self.reduction = reduction
-        self.block_size = block_size
         self.gather_distributed = gather_distributed
 
     def forward(
@@ -346,6 +358,8 @@ def published_soft_nearest_neighbor_loss(
 
     Derived in chapter 4.
     """
+    epsilon = check_real(epsilon, "epsilon", least=0)
+    units = None if units is None else check_integer(units, "units", least=1)
     distances = published_cosine_distance(embeddings[:, :units])
     probability = published_sampling_probability(distances, temperature, epsilon)
     picked = masked_sampling_probability(probability, labels).sum(dim=1)

@@ -8,15 +8,20 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from snnl_tutorial.loss.checks import reading_is_free
+from snnl_tutorial.loss.checks import check_real, plain_float, reading_is_free
 
 
-def check_temperature(temperature: float | Tensor, name: str = "temperature") -> None:
-    """Raise unless T is a number or 0-d floating tensor between 1e-30 and 1e30.
-
-    Beyond that, 1/T and its square leave float32.
+def check_temperature(
+    temperature: float | Tensor, name: str = "temperature"
+) -> float | Tensor:
+    """T as a Python `float`, or the 0-d floating tensor that it is.
 
     On a GPU the value is not read; a bad one shows up as a NaN or infinite loss.
+
+    Raises:
+        TypeError: neither a number nor a floating tensor.
+        ValueError: a tensor of another shape; T not between 1e-30 and 1e30, beyond
+            which 1/T and its square leave float32.
     """
     if isinstance(temperature, Tensor):
         if temperature.dim() != 0:
@@ -27,10 +32,10 @@ def check_temperature(temperature: float | Tensor, name: str = "temperature") ->
         if not temperature.is_floating_point():
             raise TypeError(f"{name} must be floating; got dtype {temperature.dtype}")
         if not reading_is_free(temperature):
-            return
+            return temperature
         value = float(temperature.detach())
     elif isinstance(temperature, numbers.Real) and not isinstance(temperature, bool):
-        value = float(temperature)
+        value = plain_float(temperature)
     else:
         kind = type(temperature).__name__
         raise TypeError(f"{name} must be a number or a 0-d tensor; got {kind}")
@@ -38,6 +43,12 @@ def check_temperature(temperature: float | Tensor, name: str = "temperature") ->
         raise ValueError(f"{name} must be positive and finite; got {value}")
     if not 1e-30 <= value <= 1e30:
         raise ValueError(f"{name} must be between 1e-30 and 1e30; got {value}")
+    return temperature if isinstance(temperature, Tensor) else value
+
+
+def read_temperature(value: float | Tensor, name: str) -> float:
+    """T as a Python `float`, read from a GPU if that is where it is."""
+    return float(check_temperature(float(check_temperature(value, name)), name))
 
 
 class Temperature(nn.Module):
@@ -47,13 +58,13 @@ class Temperature(nn.Module):
         """Set the training epoch; most temperatures do not depend on it."""
 
 
-def as_tensor(number: float | Tensor) -> Tensor:
+def as_tensor(number: float) -> Tensor:
     """0-d float64 on the CPU, whatever the defaults, where it can be read at any time.
 
     Kept as a plain attribute, neither buffer nor number: `.to()` and `.half()` leave it
     alone, and `torch.compile` need not compile anew for each value.
     """
-    return torch.scalar_tensor(float(number), dtype=torch.float64, device="cpu")
+    return torch.scalar_tensor(number, dtype=torch.float64, device="cpu")
 
 
 class NumberTemperature(Temperature):
@@ -122,15 +133,13 @@ class ConstantTemperature(NumberTemperature):
 
     def __init__(self, value: float = 1.0) -> None:
         super().__init__()
-        check_temperature(value, "value")
-        self.value = as_tensor(value)
+        self.restore(value)
 
     def forward(self) -> Tensor:
         return self.value
 
     def restore(self, number: float) -> None:
-        check_temperature(number, "value")
-        self.value = as_tensor(number)
+        self.value = as_tensor(read_temperature(number, "value"))
 
     def extra_repr(self) -> str:
         return f"{self.value.item():g}"
@@ -174,14 +183,9 @@ class AnnealedTemperature(NumberTemperature):
         self, eta: float = 1.0, gamma: float = 0.55, floor: float | None = None
     ) -> None:
         super().__init__()
-        check_temperature(eta, "eta")
-        if not isinstance(gamma, numbers.Real):
-            raise TypeError(f"gamma must be a number; got {type(gamma).__name__}")
-        if not (math.isfinite(gamma) and gamma >= 0):
-            raise ValueError(f"gamma must be at least 0 and finite; got {gamma}")
-        if floor is not None:
-            check_temperature(floor, "floor")
-        self.eta, self.gamma, self.floor = eta, gamma, floor
+        self.eta = read_temperature(eta, "eta")
+        self.gamma = check_real(gamma, "gamma", least=0)
+        self.floor = None if floor is None else read_temperature(floor, "floor")
         # Kept as state, so that a checkpoint stores it.
         self.epoch = as_tensor(0)
 
@@ -191,11 +195,7 @@ class AnnealedTemperature(NumberTemperature):
         Raises:
             ValueError: a negative or non-finite epoch.
         """
-        if not isinstance(epoch, numbers.Real):
-            raise TypeError(f"epoch must be a number; got {type(epoch).__name__}")
-        if not (math.isfinite(epoch) and epoch >= 0):
-            raise ValueError(f"epoch must be at least 0 and finite; got {epoch}")
-        self.epoch = as_tensor(epoch)
+        self.epoch = as_tensor(check_real(epoch, "epoch", least=0))
 
     def forward(self) -> Tensor:
         annealed = (self.eta + self.epoch) ** -self.gamma
@@ -233,7 +233,7 @@ class LearnedTemperature(Temperature):
 
     def __init__(self, initial: float = 1.0) -> None:
         super().__init__()
-        check_temperature(initial, "initial")
+        initial = read_temperature(initial, "initial")
         wide = torch.promote_types(torch.get_default_dtype(), torch.float32)
         start = torch.tensor(math.log(initial), dtype=wide)
         self.log_temperature = nn.Parameter(start)
@@ -261,5 +261,4 @@ def as_temperature(temperature: float | Temperature) -> Temperature:
             "temperature must be a number or a Temperature; got a tensor; "
             "LearnedTemperature(initial) is one that the optimizer can learn"
         )
-    check_temperature(temperature)
-    return ConstantTemperature(temperature)
+    return ConstantTemperature(read_temperature(temperature, "temperature"))
