@@ -22,7 +22,8 @@ def shift(images: Tensor, generator: torch.Generator, pixels: int = 2) -> Tensor
         (torch.Size([1, 3, 3]), tensor(True))
     """
     n, height, width = images.shape
-    start = torch.randint(2 * pixels + 1, (2, n, 1), generator=generator)
+    shape = (2, n, 1)
+    start = torch.randint(2 * pixels + 1, shape, generator=generator, device="cpu")
     rows, columns = start.to(images.device)
     rows = rows + torch.arange(height, device=images.device)  # (N, H)
     columns = columns + torch.arange(width, device=images.device)  # (N, W)
@@ -48,7 +49,8 @@ def shift_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
         torch.Size([2, 4, 4])
     """
     images = shift(images, generator)
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(
-        mirrored[:, None, None].to(images.device), images.flip(2), images
+    chance = torch.rand(
+        len(images), 1, 1, generator=generator, dtype=torch.float32, device="cpu"
     )
+    mirrored = (chance < 0.5).to(images.device)
+    return torch.where(mirrored, images.flip(2), images)

@@ -40,8 +40,8 @@ class ShuffledBatches:
     def __post_init__(self) -> None:
         check_integer(self.n, "n", least=1)
         check_integer(self.batch_size, "batch_size", least=1)
-        check_integer(self.seed, "seed")
-        self.generator = torch.Generator().manual_seed(self.seed)
+        seed = check_integer(self.seed, "seed")
+        self.generator = torch.Generator().manual_seed(seed)
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.randperm(self.n, generator=self.generator, device="cpu")

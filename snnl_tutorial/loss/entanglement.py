@@ -214,8 +214,8 @@ def losses_on_grid(
         (L, K), on the CPU.
     """
     counts = [torch.bincount(labels) for labels in labelings]
-    totals = torch.zeros(len(labelings), len(temperatures), device=labelings[0].device)
-    totals = totals.to(wide_dtype(totals))
+    shape, device = (len(labelings), len(temperatures)), labelings[0].device
+    totals = torch.zeros(shape, dtype=wide_dtype(labelings[0]), device=device)
     for first, distances in strips:
         distances.diagonal(first).fill_(torch.inf)
         rows = slice(first, first + len(distances))
@@ -234,8 +234,8 @@ def losses_on_grid(
                 losses = every - partners.clamp(min=smallest).log()
                 losses *= counts[number][labels[rows]] > 1  # of the anchors
                 totals[number, k] += losses.sum(dtype=totals.dtype)
-    anchors = torch.tensor([[int(count[count > 1].sum())] for count in counts])
-    return totals.cpu() / anchors
+    anchors = torch.stack([count[count > 1].sum() for count in counts])
+    return (totals / anchors[:, None]).cpu()
 
 
 def temperature_grid(scale: float) -> list[float]:

@@ -33,13 +33,14 @@ def sampling_logits(distances: Tensor, temperature: float | Tensor) -> Tensor:
 
     Args:
         distances: (N, M).
-        temperature: T > 0, in the units of the distances.
+        temperature: T > 0, in the units of the distances: a number, or a tensor, 0-d or
+            (N, 1) with one T a row. The values of a tensor are not checked.
 
     Returns:
         (N, M), finite where exp would underflow.
 
     Raises:
-        ValueError, TypeError: T is not a positive, finite number.
+        ValueError, TypeError: T is neither a tensor nor a positive, finite number.
 
     Example:
         >>> sampling_logits(torch.tensor([0.0, 0.5, 500.0]), temperature=0.5)
@@ -47,7 +48,9 @@ def sampling_logits(distances: Tensor, temperature: float | Tensor) -> Tensor:
 
     Derived in chapter 2.
     """
-    return -distances / check_temperature(temperature)
+    if not isinstance(temperature, Tensor):
+        temperature = check_temperature(temperature)
+    return -distances / temperature
 
 
 def masked_logsumexp(logits: Tensor, mask: Tensor) -> Tensor:

@@ -214,8 +214,9 @@ class LearnedTemperature(Temperature):
     Since T = exp(log T), no step can make it negative. Give
     `loss.parameters()` to the optimizer, or T stays where it is.
 
-    `.half()` and `.bfloat16()` leave log T as wide as it is. Rounded, T would be off by
-    up to a hundredth, and stand still under an optimizer's small steps.
+    log T is made on torch's default device, as every parameter, and moves with `.to()`.
+    But `.half()` and `.bfloat16()` leave it as wide as it is: rounded, T would be off
+    by up to a hundredth, and stand still under an optimizer's small steps.
 
     Args:
         initial: T at the start, positive and finite.

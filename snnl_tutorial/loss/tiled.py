@@ -27,7 +27,7 @@ from snnl_tutorial.loss.tiles import Tiles
 BLOCK, GPU_BLOCK = 512, 4096
 """Rows of a block. A tile of 512 x 512 floats, 1 MiB, fits a core's cache."""
 
-EMPTY = torch.empty(0)
+EMPTY = torch.empty(0, dtype=torch.float32, device="cpu")
 
 
 def tiled_losses(

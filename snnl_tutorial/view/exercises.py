@@ -105,7 +105,7 @@ def as_numbers(answer: Any, shape: tuple[int, ...], name: str = "answer") -> Ten
     wanted = f"{name} must be {f'of shape {shape}' if shape else 'one number'}"
     if not isinstance(answer, Tensor):
         try:
-            answer = torch.as_tensor(answer, dtype=torch.float64)
+            answer = torch.as_tensor(answer, dtype=torch.float64, device="cpu")
         except (RuntimeError, TypeError, ValueError):
             raise NotYet(f"{wanted}; got {describe(answer)}.") from None
     require(answer.shape == shape, f"{wanted}; got {describe(answer)}.")

@@ -32,10 +32,11 @@ def exercise_1(answer: Any) -> None:
 def exercise_2(answer: Any) -> None:
     """The gradient of the sum of log(1 + O/S), against autograd."""
     require_function(answer)
-    labels = torch.arange(12) % 3
+    labels = torch.arange(12, device="cpu") % 3
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(12, 12, generator=generator, dtype=torch.float64)
-    same, itself = labels[:, None] == labels, torch.eye(12, dtype=torch.bool)
+    logits = torch.randn(12, 12, generator=generator, dtype=torch.float64, device="cpu")
+    same = labels[:, None] == labels
+    itself = torch.eye(12, dtype=torch.bool, device="cpu")
     partners, strangers = same & ~itself, ~same
     got = as_numbers(
         answer(logits.clone(), partners, strangers), (12, 12), "The gradient"
