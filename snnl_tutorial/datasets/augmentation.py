@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from snnl_tutorial.loss.checks import check_integer, check_types
+
 
 def shift(images: Tensor, generator: torch.Generator, pixels: int = 2) -> Tensor:
     """Shift each image by a random number of pixels; the uncovered border is black.
@@ -16,11 +18,19 @@ def shift(images: Tensor, generator: torch.Generator, pixels: int = 2) -> Tensor
     Returns:
         The shifted images (N, H, W), on the device of `images`.
 
+    Raises:
+        ValueError: images of another shape, or `pixels` below 0.
+        TypeError: an argument of another type.
+
     Example:
         >>> moved = shift(torch.ones(1, 3, 3), torch.Generator().manual_seed(0), 1)
         >>> moved.shape, moved.sum() <= 9
         (torch.Size([1, 3, 3]), tensor(True))
     """
+    pixels = check_integer(pixels, "pixels", least=0)
+    check_types(images=(images, Tensor), generator=(generator, torch.Generator))
+    if images.dim() != 3:
+        raise ValueError(f"images must be (N, H, W); got shape {tuple(images.shape)}")
     n, height, width = images.shape
     shape = (2, n, 1)
     start = torch.randint(2 * pixels + 1, shape, generator=generator, device="cpu")
@@ -43,6 +53,9 @@ def shift_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Returns:
         The changed images (N, H, W), on the device of `images`.
+
+    Raises:
+        ValueError, TypeError: as `shift`.
 
     Example:
         >>> shift_and_mirror(torch.ones(2, 4, 4), torch.Generator()).shape

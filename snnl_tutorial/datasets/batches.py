@@ -15,7 +15,8 @@ class ShuffledBatches:
 
     Args:
         n: number of rows.
-        batch_size: rows in a batch; the last batch of an epoch may be smaller.
+        batch_size: rows in a batch; the last batch of an epoch may be smaller. A single
+            last row joins the batch before it, since batch norm needs two.
         seed: of the `generator` that draws the order, anew for each epoch.
 
     Yields:
@@ -27,7 +28,7 @@ class ShuffledBatches:
     Example:
         >>> batches = ShuffledBatches(5, batch_size=2, seed=0)
         >>> [len(batch) for batch in batches]
-        [2, 2, 1]
+        [2, 3]
         >>> bool(torch.equal(torch.cat(list(batches)).sort().values, torch.arange(5)))
         True
     """
@@ -38,14 +39,19 @@ class ShuffledBatches:
     generator: torch.Generator = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_integer(self.n, "n", least=1)
-        check_integer(self.batch_size, "batch_size", least=1)
-        seed = check_integer(self.seed, "seed")
-        self.generator = torch.Generator().manual_seed(seed)
+        self.n = check_integer(self.n, "n", least=1)
+        self.batch_size = check_integer(self.batch_size, "batch_size", least=1)
+        self.seed = check_integer(self.seed, "seed")
+        self.generator = torch.Generator().manual_seed(self.seed)
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.randperm(self.n, generator=self.generator, device="cpu")
-        yield from order.split(self.batch_size)
+        yield from order.tensor_split(list(self._cuts()))
 
     def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
+        return len(self._cuts()) + 1
+
+    def _cuts(self) -> range:
+        """Where the second batch starts, and the third, and so on."""
+        last_start = self.n - min(2, self.batch_size)
+        return range(self.batch_size, last_start + 1, self.batch_size)

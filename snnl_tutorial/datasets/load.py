@@ -84,7 +84,8 @@ def load_dataset(
 
     Raises:
         ValueError: an unknown name, split or size; `n_labeled` is negative or needs
-            more labels than a class has; a damaged data file.
+            more labels than a class has; `seed` is not between 0 and 2**32 - 1; a
+            damaged data file.
         TypeError: `n_labeled` or `seed` is not an integer.
         FileNotFoundError: a data file is missing; the message names the command that
             gets it.
@@ -101,9 +102,9 @@ def load_dataset(
     check_choice(size, ("small", "full"), "size")
     if size == "small" and name not in SMALL:
         raise ValueError(f"size must be 'full' for {name!r}; got 'small'")
+    seed = check_seed(seed)
     if n_labeled is not None:
-        check_integer(n_labeled, "n_labeled", least=0)
-        check_integer(seed, "seed", least=0)
+        n_labeled = check_integer(n_labeled, "n_labeled", least=0)
     read = read_small if size == "small" else read_full
     pixels, classes = read(name, split)
     images = torch.from_numpy(pixels).float().div_(255)  # (N, H, W)
@@ -168,10 +169,16 @@ def class_names(name: str) -> tuple[str, ...]:
     return CLASS_NAMES[name]
 
 
+def check_seed(seed: int) -> int:
+    """Return the seed as an `int`; raise unless NumPy's RandomState takes it."""
+    number = check_integer(seed, "seed", least=0)
+    if number >= 2**32:
+        raise ValueError(f"seed must be below 2**32; got {seed}")
+    return number
+
+
 def keep_labels(labels: Tensor, n_labeled: int, seed: int, classes: int) -> Tensor:
     """Keep `n_labeled` labels, balanced over the classes; the others become -100."""
-    if seed >= 2**32:
-        raise ValueError(f"seed must be below 2**32; got {seed}")
     if n_labeled > len(labels):
         raise ValueError(f"n_labeled must be at most {len(labels)}; got {n_labeled}")
     kept = torch.full_like(labels, UNLABELED)

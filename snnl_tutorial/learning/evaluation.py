@@ -10,8 +10,9 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
+from snnl_tutorial.datasets.load import UNLABELED, check_seed
 from snnl_tutorial.learning.models import restore_modes
-from snnl_tutorial.loss.checks import check_choice, check_integer
+from snnl_tutorial.loss.checks import check_choice, check_integer, check_types
 from snnl_tutorial.loss.entanglement import Entanglement, entanglement
 from snnl_tutorial.loss.layers import record_activations
 
@@ -32,20 +33,23 @@ def cluster(
         (N,) int64, numbers of clusters from 0, on the CPU.
 
     Raises:
-        ValueError: fewer than one cluster or more clusters than rows, or an unknown
-            `init`.
+        ValueError: fewer than one cluster or more clusters than rows, an unknown
+            `init`, or a seed that is not between 0 and 2**32 - 1.
+        TypeError: codes that are no tensor, or a number that is no integer.
 
     Example:
         >>> a, b, c, d = cluster(torch.tensor([[0.0], [0.1], [5.0], [5.1]]), 2).tolist()
         >>> a == b != c == d
         True
     """
-    check_integer(clusters, "clusters", least=1)
+    rows = as_array(codes, "codes")
+    clusters = check_integer(clusters, "clusters", least=1)
     check_choice(init, ("random", "k-means++"), "init")
+    seed = check_seed(seed)
     if clusters > len(codes):
         raise ValueError(f"clusters must be at most {len(codes)} rows; got {clusters}")
     kmeans = KMeans(clusters, init=init, n_init=10, max_iter=300, random_state=seed)
-    return torch.from_numpy(kmeans.fit_predict(as_array(codes))).long()
+    return torch.from_numpy(kmeans.fit_predict(rows)).long()
 
 
 def clustering_accuracy(labels: Tensor, assignments: Tensor) -> float:
@@ -62,13 +66,18 @@ def clustering_accuracy(labels: Tensor, assignments: Tensor) -> float:
     Returns:
         Between 0 and 1.
 
+    Raises:
+        ValueError: no rows, or labels and assignments that differ in length.
+        TypeError: an argument that is no tensor.
+
     Example:
         >>> clustering_accuracy(torch.tensor([0, 0, 1, 1]), torch.tensor([1, 1, 0, 1]))
         0.75
     """
-    table = metrics.cluster.contingency_matrix(
-        as_array(labels), as_array(assignments)
-    )  # (classes, clusters)
+    classes = as_array(labels, "labels")
+    clusters = as_array(assignments, "assignments")
+    check_same_rows(classes, "labels", clusters, "assignments")
+    table = metrics.cluster.contingency_matrix(classes, clusters)  # (classes, clusters)
     return float(table[linear_sum_assignment(-table)].sum() / len(labels))
 
 
@@ -89,13 +98,19 @@ def cluster_scores(
         low is good), `"ch"` (Calinski-Harabasz score, high is good) and `"silhouette"`
         (-1 to 1, high is good).
 
+    Raises:
+        ValueError, TypeError: as `clustering_accuracy`.
+
     Example:
         >>> codes, classes = torch.tensor([[0.0], [0.1], [5.0], [5.1]]), [0, 0, 1, 1]
         >>> scores = cluster_scores(codes, torch.tensor(classes), cluster(codes, 2))
         >>> {name: round(scores[name], 2) for name in ("acc", "nmi", "ari", "dbi")}
         {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0, 'dbi': 0.02}
     """
-    classes, clusters, rows = as_array(labels), as_array(assignments), as_array(codes)
+    classes = as_array(labels, "labels")
+    clusters = as_array(assignments, "assignments")
+    rows = as_array(codes, "codes")
+    check_same_rows(classes, "labels", rows, "codes")
     scores = {
         "acc": clustering_accuracy(labels, assignments),
         "nmi": metrics.normalized_mutual_info_score(classes, clusters),
@@ -130,7 +145,9 @@ def nearest_neighbor_accuracy(
         Between 0 and 1.
 
     Raises:
-        ValueError: fewer than one neighbor, or more neighbors than labeled rows.
+        ValueError: fewer than one neighbor, or more neighbors than labeled rows; codes
+            and labels that differ in length.
+        TypeError: codes or labels that are no tensor, or a number that is no integer.
 
     Example:
         >>> known, labels = torch.eye(2), torch.tensor([0, 1])
@@ -138,16 +155,21 @@ def nearest_neighbor_accuracy(
         >>> nearest_neighbor_accuracy(known, labels, new, labels, neighbors=1)
         1.0
     """
-    labeled = labels != -100
-    check_integer(neighbors, "neighbors", least=1)
-    if neighbors > int(labeled.sum()):
+    rows, classes = as_array(codes, "codes"), as_array(labels, "labels")
+    check_same_rows(classes, "labels", rows, "codes")
+    new_rows = as_array(new_codes, "new_codes")
+    new_classes = as_array(new_labels, "new_labels")
+    check_same_rows(new_classes, "new_labels", new_rows, "new_codes")
+    neighbors = check_integer(neighbors, "neighbors", least=1)
+    labeled = classes != UNLABELED
+    if neighbors > labeled.sum():
         raise ValueError(
-            f"neighbors must be at most the {int(labeled.sum())} labeled rows; "
+            f"neighbors must be at most the {labeled.sum()} labeled rows; "
             f"got {neighbors}"
         )
     classifier = KNeighborsClassifier(neighbors, metric=metric)
-    classifier.fit(as_array(codes[labeled]), as_array(labels[labeled]))
-    return float(classifier.score(as_array(new_codes), as_array(new_labels)))
+    classifier.fit(rows[labeled], classes[labeled])
+    return float(classifier.score(new_rows, new_classes))
 
 
 @torch.no_grad()
@@ -185,6 +207,20 @@ def entanglement_by_layer(
     }
 
 
-def as_array(tensor: Tensor) -> np.ndarray:
-    """Convert to NumPy, for scikit-learn."""
+def as_array(tensor: Tensor, name: str) -> np.ndarray:
+    """Convert to NumPy, for scikit-learn; raise if it is no tensor."""
+    check_types(**{name: (tensor, Tensor)})
     return tensor.detach().cpu().numpy()
+
+
+def check_same_rows(
+    labels: np.ndarray, name: str, rows: np.ndarray, of_name: str
+) -> None:
+    """Raise unless there is one label for each row, and at least one row."""
+    if len(rows) == 0:
+        raise ValueError(f"{of_name} must have at least one row; got none")
+    if labels.shape != rows.shape[:1]:
+        raise ValueError(
+            f"{name} must be one for each of the {len(rows)} {of_name}; "
+            f"got shape {labels.shape}"
+        )

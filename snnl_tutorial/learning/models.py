@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from snnl_tutorial.loss.checks import check_integer, check_types
 
 
 class Classifier(nn.Module):
@@ -21,6 +24,9 @@ class Classifier(nn.Module):
         classes: number of classes.
         hidden_units: width of each hidden layer.
         inplace: whether the ReLUs overwrite their inputs, as in many networks.
+
+    Raises:
+        ValueError, TypeError: a width that is no positive integer, or none at all.
 
     Example:
         >>> model = Classifier(784, 10)
@@ -36,13 +42,18 @@ class Classifier(nn.Module):
         inplace: bool = False,
     ) -> None:
         super().__init__()
-        widths = [in_features, *hidden_units]
+        widths = [
+            check_integer(in_features, "in_features", least=1),
+            *check_widths(hidden_units, "hidden_units"),
+        ]
+        if len(widths) == 1:
+            raise ValueError("hidden_units must have at least one width; got none")
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace)]
         self.hidden = nn.Sequential(*layers)
         self.code_layer = f"hidden.{len(layers) - 1}"
-        self.output = nn.Linear(widths[-1], classes)
+        self.output = nn.Linear(widths[-1], check_integer(classes, "classes", least=1))
 
     def encode(self, images: Tensor) -> Tensor:
         """(N, ...) images to (N, hidden_units[-1]) activations of the last ReLU."""
@@ -68,6 +79,12 @@ class Autoencoder(nn.Module):
         in_features: x, the length of one flattened input.
         code_units: d, the width of the code.
         hidden_units: widths of the layers between the input and the code.
+        generator: draws the initial weights, in float32 and on its device, and nothing
+            is drawn from torch's own generator. Default: torch's own generator, which
+            all threads of a process share.
+
+    Raises:
+        ValueError, TypeError: a width that is no positive integer.
 
     Example:
         >>> model = Autoencoder(784, code_units=50)
@@ -80,11 +97,17 @@ class Autoencoder(nn.Module):
         in_features: int = 784,
         code_units: int = 50,
         hidden_units: Sequence[int] = (500, 500, 2000),
+        *,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        widths = [in_features, *hidden_units, code_units]
-        self.encoder = linear_stack(widths)
-        self.decoder = linear_stack(widths[::-1])
+        widths = [
+            check_integer(in_features, "in_features", least=1),
+            *check_widths(hidden_units, "hidden_units"),
+            check_integer(code_units, "code_units", least=1),
+        ]
+        self.encoder = linear_stack(widths, generator)
+        self.decoder = linear_stack(widths[::-1], generator)
         activations = range(1, len(self.encoder), 2)
         self.encoder_layers = [f"encoder.{number}" for number in activations]
         self.code_layer = self.encoder_layers[-1]
@@ -97,17 +120,35 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encode(images))
 
 
-def linear_stack(widths: Sequence[int]) -> nn.Sequential:
+def check_widths(widths: Sequence[int], name: str) -> list[int]:
+    """Return the widths as Python integers, each at least 1."""
+    try:
+        found = list(widths)
+    except TypeError:
+        kind = type(widths).__name__
+        raise TypeError(f"{name} must be a sequence of integers; got {kind}") from None
+    return [check_integer(width, f"each of {name}", least=1) for width in found]
+
+
+def linear_stack(
+    widths: Sequence[int], generator: torch.Generator | None
+) -> nn.Sequential:
     """Linear layers of these widths, ReLUs between them, a sigmoid at the end."""
     layers: list[nn.Module] = []
     for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
-        linear = nn.Linear(inputs, outputs)
+        if generator is None:
+            linear = nn.Linear(inputs, outputs)
+        else:  # nn.Linear would draw weights from torch's own generator
+            kind = {"dtype": torch.float32, "device": generator.device}
+            linear = skip_init(nn.Linear, inputs, outputs, **kind)
         nn.init.zeros_(linear.bias)
         if number < len(widths) - 1:
-            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(
+                linear.weight, nonlinearity="relu", generator=generator
+            )
             layers += [linear, nn.ReLU()]
         else:
-            nn.init.xavier_uniform_(linear.weight)
+            nn.init.xavier_uniform_(linear.weight, generator=generator)
             layers += [linear, nn.Sigmoid()]
     return nn.Sequential(*layers)
 
@@ -125,6 +166,9 @@ class ConvolutionalAutoencoder(nn.Module):
     Args:
         code_units: width of the code.
         channels: of the three convolutions.
+
+    Raises:
+        ValueError, TypeError: a width that is no positive integer.
 
     Example:
         >>> model = ConvolutionalAutoencoder(code_units=50)
@@ -144,7 +188,13 @@ class ConvolutionalAutoencoder(nn.Module):
         self, code_units: int = 50, channels: tuple[int, int, int] = (32, 64, 64)
     ) -> None:
         super().__init__()
-        first, second, third = channels
+        code_units = check_integer(code_units, "code_units", least=1)
+        widths = check_widths(channels, "channels")
+        if len(widths) != 3 or widths[0] < 2:  # the decoder halves the first
+            raise ValueError(
+                f"channels must be three numbers, the first at least 2; got {widths}"
+            )
+        first, second, third = widths
         self.encoder = nn.Sequential(
             OrderedDict(
                 image=nn.Unflatten(1, (1, 28, 28)),
@@ -185,6 +235,9 @@ class ConvolutionalClassifier(nn.Module):
         code_units: width of the code, layer "encoder.code" (`code_layer`).
         channels: of the three convolutions.
 
+    Raises:
+        ValueError, TypeError: a width that is no positive integer.
+
     Example:
         >>> ConvolutionalClassifier(10)(torch.zeros(2, 28, 28)).shape
         torch.Size([2, 10])
@@ -200,6 +253,8 @@ class ConvolutionalClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = ConvolutionalAutoencoder(code_units, channels).encoder
+        code_units = check_integer(code_units, "code_units", least=1)
+        classes = check_integer(classes, "classes", least=1)
         self.output = nn.Linear(code_units, classes)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -244,10 +299,15 @@ def encode_all(model: Any, images: Tensor, batch_size: int = 1000) -> Tensor:
     Returns:
         (N, D) on the CPU.
 
+    Raises:
+        ValueError, TypeError: `batch_size` is no positive integer, images no tensor.
+
     Example:
         >>> encode_all(Autoencoder(4, 2, (3,)), torch.rand(5, 4), batch_size=2).shape
         torch.Size([5, 2])
     """
+    batch_size = check_integer(batch_size, "batch_size", least=1)
+    check_types(images=(images, Tensor))
     device = next(model.parameters()).device
     with restore_modes(model):
         model.eval()

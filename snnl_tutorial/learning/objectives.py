@@ -13,7 +13,7 @@ from snnl_tutorial.learning.models import (
     ConvolutionalAutoencoder,
     ConvolutionalClassifier,
 )
-from snnl_tutorial.loss.checks import check_choice
+from snnl_tutorial.loss.checks import check_choice, check_real
 from snnl_tutorial.loss.layers import (
     LayerwiseLoss,
     LayerwiseSoftNearestNeighborLoss,
@@ -23,6 +23,7 @@ from snnl_tutorial.loss.temperature import (
     ConstantTemperature,
     LearnedTemperature,
     Temperature,
+    read_temperature,
 )
 
 METHODS = {
@@ -65,16 +66,18 @@ def make_objective(
         in_features: length of a flattened image, for a fully connected network.
 
     Raises:
-        ValueError: an unknown method, network or temperature, or a temperature that is
-            not a number for NCA or SupCon.
+        ValueError: an unknown method, network or temperature; a number out of range; a
+            temperature that is not a number for NCA or SupCon.
+        TypeError: a number of a wrong type.
 
     Example:
         >>> objective = make_objective("snnl-code", factor=10, temperature=0.3)
         >>> objective.layers, objective.factor
-        (['encoder.7'], 10)
+        (['encoder.7'], 10.0)
     """
     check_choice(method, METHODS, "method")
     check_choice(network, NETWORKS, "network")
+    factor = check_real(factor, "factor")
     criterion: Callable[[Tensor, Tensor], Tensor]
     if method.startswith("classifier"):
         model = make_classifier(network, in_features, classes, code_units)
@@ -118,7 +121,7 @@ def make_temperature(temperature: str | float) -> Temperature:
         return (
             AnnealedTemperature() if temperature == "annealed" else LearnedTemperature()
         )
-    return ConstantTemperature(temperature)
+    return ConstantTemperature(read_temperature(temperature, "temperature"))
 
 
 def reconstruction_loss(outputs: Tensor, images: Tensor) -> Tensor:
@@ -171,9 +174,10 @@ def metric_learning_loss(method: str, temperature: str | float) -> "LabeledRowsL
         )
     from pytorch_metric_learning.losses import NCALoss, SupConLoss
 
+    number = read_temperature(temperature, "temperature")
     if method == "supcon":
-        return LabeledRowsLoss(SupConLoss(temperature=temperature), temperature)
-    return LabeledRowsLoss(NCALoss(softmax_scale=1 / temperature), temperature)
+        return LabeledRowsLoss(SupConLoss(temperature=number), number)
+    return LabeledRowsLoss(NCALoss(softmax_scale=1 / number), number)
 
 
 class LabeledRowsLoss(nn.Module):

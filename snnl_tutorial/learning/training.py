@@ -1,8 +1,9 @@
 """One plain loop that trains any objective with named terms."""
 
+import hashlib
 import math
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from snnl_tutorial.datasets.batches import ShuffledBatches
 from snnl_tutorial.learning.checkpoint import Checkpoint
 from snnl_tutorial.learning.models import restore_modes
-from snnl_tutorial.loss.checks import check_integer
+from snnl_tutorial.loss.checks import check_integer, check_real, check_types
 from snnl_tutorial.loss.temperature import Temperature
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -31,8 +32,9 @@ def train(
     learning_rate: float = 1e-3,
     seed: int = 0,
     augment: Augmentation | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     after_epoch: Callable[[int], None] | None = None,
+    verbose: bool = True,
 ) -> list[dict[str, float]]:
     """Train all parameters of an objective with Adam, on the device of the inputs.
 
@@ -57,6 +59,7 @@ def train(
         checkpoint: a file that is written after every epoch. If it exists, the training
             resumes from it; on a CPU it ends with the weights of an uninterrupted one.
         after_epoch: called with the number of finished epochs, to measure or draw.
+        verbose: whether to show a progress bar, if stderr is a terminal.
 
     Returns:
         One dictionary for each epoch: "epoch" (from 0), the mean over its steps of each
@@ -65,9 +68,11 @@ def train(
 
     Raises:
         ValueError: the loss is not finite (the message names the epoch); there are no
-            rows or batches; inputs, targets and labels differ in length; the checkpoint
-            belongs to other data or settings, or has more epochs.
-        TypeError: `batches` is an iterator, which would last for one epoch only.
+            rows or batches; inputs, targets and labels differ in length; a number is
+            out of range; the checkpoint is damaged, belongs to other data or settings,
+            or has more epochs.
+        TypeError: `batches` is an iterator, which would last for one epoch only; or an
+            argument has a wrong type: inputs, targets and labels must be tensors.
 
     Example:
         >>> from snnl_tutorial import LayerwiseSoftNearestNeighborLoss
@@ -80,9 +85,22 @@ def train(
         >>> history[-1]["total"] < history[0]["total"]
         True
     """
+    check_types(
+        objective=(objective, nn.Module),
+        inputs=(inputs, Tensor),
+        targets=(targets, Tensor),
+        labels=(labels, Tensor | None),
+        batches=(batches, Iterable | None),
+        augment=(augment, Callable | None),
+        checkpoint=(checkpoint, str | PathLike | None),
+        after_epoch=(after_epoch, Callable | None),
+    )
     data = [part for part in (inputs, targets, labels) if part is not None]
     check_lengths(data)
-    check_integer(epochs, "epochs", least=0)
+    epochs = check_integer(epochs, "epochs", least=0)
+    batch_size = check_integer(batch_size, "batch_size", least=1)
+    learning_rate = check_real(learning_rate, "learning_rate", least=0)
+    seed = check_integer(seed, "seed")
     if isinstance(batches, Iterator):
         raise TypeError("batches must start anew in each epoch; got an iterator")
     if batches is None:
@@ -92,16 +110,18 @@ def train(
         generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(objective.parameters(), lr=learning_rate)
     settings = {
-        "data": checkpoint and [digest(part) for part in data],
+        "data": checkpoint is not None and [digest(part) for part in data],
         "batches": batches,
         "seed": seed,
         "learning_rate": learning_rate,
+        "augment": augment,
         "objective": objective,
     }
-    saved = Checkpoint(checkpoint, objective, optimizer, generator, settings)
+    path = None if checkpoint is None else Path(checkpoint)
+    saved = Checkpoint(path, objective, optimizer, generator, settings)
     history = saved.load(epochs)
     set_epoch = getattr(objective, "set_epoch", lambda epoch: None)
-    for epoch in progress(len(history), epochs):
+    for epoch in progress(len(history), epochs, verbose):
         set_epoch(epoch)
         steps = []
         for indices in batches:
@@ -126,6 +146,9 @@ def train(
 
 def check_lengths(data: list[Tensor]) -> None:
     """Raise unless inputs, targets and labels have as many rows, and at least one."""
+    for name, part in zip(("inputs", "targets", "labels"), data, strict=False):
+        if part.dim() == 0:
+            raise ValueError(f"{name} must have rows; got a 0-d tensor")
     if len(data[0]) == 0:
         raise ValueError("inputs must have at least one row; got none")
     for name, part in zip(("targets", "labels"), data[1:], strict=False):
@@ -136,15 +159,15 @@ def check_lengths(data: list[Tensor]) -> None:
             )
 
 
-def digest(tensor: Tensor) -> int:
-    """Return a checksum of the bytes of a tensor."""
-    return zlib.crc32(
-        tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
-    )
+def digest(tensor: Tensor) -> str:
+    """Return type, shape and checksum of a tensor."""
+    content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    checksum = hashlib.sha256(content.data).hexdigest()
+    return f"{tensor.dtype} {tuple(tensor.shape)} {checksum}"
 
 
-def progress(finished: int, epochs: int) -> Iterable[int]:
-    """Return the epochs that remain, with a progress bar."""
+def progress(finished: int, epochs: int, verbose: bool) -> Iterable[int]:
+    """Return the epochs that remain, with a progress bar if stderr is a terminal."""
     return tqdm(
         range(finished, epochs),
         "training",
@@ -152,6 +175,7 @@ def progress(finished: int, epochs: int) -> Iterable[int]:
         initial=finished,
         unit="epoch",
         leave=False,
+        disable=None if verbose else True,  # None: tqdm looks for a terminal
     )
 
 

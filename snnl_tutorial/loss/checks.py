@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,3 +90,18 @@ def check_choice(value: str, choices: Iterable[str], name: str) -> None:
     if not isinstance(value, str) or value not in choices:
         names = " or ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} must be {names}; got {value!r}")
+
+
+def check_types(**arguments: tuple[Any, Any]) -> None:
+    """Raise unless each argument, given as (value, type), is of its type.
+
+    Example:
+        >>> check_types(rows=([1.0], Tensor))
+        Traceback (most recent call last):
+        TypeError: rows must be of type Tensor; got list
+    """
+    for name, (value, kind) in arguments.items():
+        if not isinstance(value, kind):
+            wanted = getattr(kind, "__name__", kind)  # a union has no name
+            got = type(value).__name__
+            raise TypeError(f"{name} must be of type {wanted}; got {got}")

@@ -172,10 +172,11 @@ class LayerwiseLoss(nn.Module):
     ) -> LayerwiseTerms:
         """Return the terms of one step; without labels, the targets are the labels."""
         if labels is None:
-            if targets.is_floating_point():
+            if not isinstance(targets, Tensor) or targets.is_floating_point():
+                kind = getattr(targets, "dtype", type(targets).__name__)
                 raise TypeError(
                     "labels must be given where the targets are not classes; got "
-                    f"targets of {targets.dtype} and labels=None"
+                    f"targets of {kind} and labels=None"
                 )
             labels = targets
         with record_activations(self.model, self.layers) as activations:
