@@ -55,6 +55,8 @@ def train(
         batch_size: rows in a batch of the default `batches`.
         learning_rate: of Adam.
         seed: of the generator that draws the default `batches` and the augmentations.
+            Dropout in a model draws from torch's own generator, which all threads of a
+            process share: call `torch.manual_seed` and train in one thread.
         augment: (inputs of a batch, generator on the CPU) -> inputs.
         checkpoint: a file that is written after every epoch. If it exists, the training
             resumes from it; on a CPU it ends with the weights of an uninterrupted one.

@@ -1,5 +1,7 @@
 """Shifted images are the old ones, moved."""
 
+import numpy as np
+import pytest
 import torch
 
 from snnl_tutorial.datasets.augmentation import shift, shift_and_mirror
@@ -39,3 +41,19 @@ def test_about_half_are_mirrored():
     one, two = ((changed == value).nonzero()[:, 2] for value in (1, 2))
     assert set((two - one).tolist()) == {-1, 1}
     assert 150 < ((two - one) == -1).sum() < 250
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"pixels": -1}, ValueError, "pixels must be at least 0; got -1"),
+        ({"pixels": 1.0}, TypeError, "pixels must be an integer; got float"),
+        ({"images": torch.ones(2, 16)}, ValueError, r"\(N, H, W\); .* \(2, 16\)"),
+        ({"images": np.ones((2, 4, 4))}, TypeError, "images must be .*; got ndarray"),
+        ({"generator": 0}, TypeError, "generator must be .*Generator; got int"),
+    ],
+)
+def test_bad_arguments_are_named(changes, error, message):
+    given = {"images": torch.ones(2, 4, 4), "generator": torch.Generator()} | changes
+    with pytest.raises(error, match=message):
+        shift(**given)

@@ -16,6 +16,26 @@ def test_every_row_once_in_each_epoch_in_another_order():
     assert len(batches) == 3
 
 
+@pytest.mark.parametrize(
+    ("n", "batch_size", "sizes"),
+    [
+        (9, 4, [4, 5]),
+        (8, 4, [4, 4]),
+        (5, 2, [2, 3]),
+        (2, 1, [1, 1]),
+        (1, 4, [1]),
+        (3, 2, [3]),
+        (5, 9, [5]),
+    ],
+)
+def test_a_single_last_row_joins_the_batch_before_it(n, batch_size, sizes):
+    batches = ShuffledBatches(n, batch_size)
+    epoch = list(batches)
+    assert [len(batch) for batch in epoch] == sizes
+    assert len(batches) == len(sizes)
+    assert sorted(torch.cat(epoch).tolist()) == list(range(n))
+
+
 def test_the_order_is_one_permutation_of_the_generator_for_each_epoch():
     batches = ShuffledBatches(10, batch_size=4, seed=1)
     generator = torch.Generator().manual_seed(1)

@@ -125,6 +125,8 @@ def test_partial_labels_take_a_numpy_integer():
         ({"n_labeled": 10, "seed": 0.5}, TypeError, "seed .* integer; got float"),
         ({"n_labeled": 10, "seed": -1}, ValueError, "seed .* at least 0; got -1"),
         ({"n_labeled": 10, "seed": 2**32}, ValueError, "seed must be below 2"),
+        ({"seed": "0"}, TypeError, "seed must be an integer; got str"),
+        ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
     ],
 )
 def test_bad_arguments_are_named(arguments, error, words):

@@ -1,6 +1,11 @@
 """scikit-learn's own checks, and that labels help."""
 
+import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -15,6 +20,11 @@ from snnl_tutorial import SoftNearestNeighborEncoder
 @parametrize_with_checks([SoftNearestNeighborEncoder(2, hidden_units=(8,), epochs=2)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 def digits():
@@ -66,6 +76,116 @@ def test_the_callers_draws_are_left_alone():
     assert torch.equal(torch.rand(3), want)
 
 
+def test_threads_do_not_disturb_each_other_nor_the_callers_draws():
+    rows, classes = np.random.default_rng(0).random((12, 3)), np.arange(12) % 2
+
+    def fit_and_encode(_):
+        encoder = SoftNearestNeighborEncoder(2, hidden_units=(4,), epochs=1)
+        return encoder.fit(rows, classes).transform(rows)
+
+    want, before = fit_and_encode(0), torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(fit_and_encode, range(100)))
+    assert all(np.array_equal(found, want) for found in codes)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# Labels ------------------------------------------------------------------------------
+
+TEXT = ["cat", "dog", "cat", "dog", -1, -1]
+SIX = np.random.default_rng(0).random((6, 3))
+
+
+def fitted(y, **settings):
+    settings = {"code_units": 2, "hidden_units": (4,), "epochs": 2} | settings
+    return SoftNearestNeighborEncoder(**settings).fit(SIX, y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        TEXT,
+        tuple(TEXT),
+        np.array(TEXT, dtype=object),
+        pd.Series(TEXT),
+        pd.Series(TEXT).astype("category"),
+    ],
+)
+def test_a_minus_one_among_text_is_no_label(y):
+    encoder = fitted(y)
+    assert encoder.classes_.tolist() == ["cat", "dog"]
+    by_number = fitted([0, 1, 0, 1, -1, -1])
+    assert np.array_equal(encoder.transform(SIX), by_number.transform(SIX))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.array(TEXT), "by the number -1.*got the text '-1'"),
+        (["cat", "dog", "cat", "dog", "-1", "-1"], "got the text '-1'"),
+        (TEXT[:4] + [None] * 2, r"must hold text, and -1 .*; got None \(NoneType\)"),
+        (TEXT[:4] + [-2] * 2, r"must hold text, and -1 .*; got -2 \(int\)"),
+        (TEXT[:4] + [np.nan] * 2, "NaN"),
+        (pd.Series(TEXT[:4] + [None] * 2), "NaN"),
+    ],
+)
+def test_other_marks_among_text_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        fitted(y)
+
+
+# Settings ----------------------------------------------------------------------------
+
+
+def test_numbers_of_numpy_are_those_of_python():
+    given = {
+        "code_units": np.int8(2),
+        "hidden_units": np.array([4, 5]),
+        "factor": np.float32(0.5),
+        "temperature": np.float64(0.25),
+        "epochs": np.int64(2),
+        "batch_size": np.int32(4),
+        "learning_rate": np.float32(0.5),
+        "random_state": np.int64(3),
+    }
+    plain = {name: value.tolist() for name, value in given.items()}
+    y = [0, 1] * 3
+    codes = [fitted(y, **settings).transform(SIX) for settings in (given, plain)]
+    assert np.array_equal(*codes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"device": "gpu0"}, ValueError, "device must be .*got 'gpu0'"),
+        ({"device": "meta"}, ValueError, "device must be .*got 'meta'"),
+        ({"device": 0}, TypeError, "device must be .*; got int"),
+        ({"hidden_units": 5}, TypeError, "hidden_units must be .*; got int"),
+        ({"hidden_units": "ab"}, TypeError, "hidden_units must be .*; got str"),
+        ({"code_units": 0}, ValueError, "code_units must be at least 1; got 0"),
+        ({"temperature": "cold"}, ValueError, "temperature must be .*; got 'cold'"),
+        ({"temperature": None}, TypeError, "temperature must be .*; got NoneType"),
+        ({"factor": "1"}, TypeError, "factor must be a number; got str"),
+        ({"factor": np.nan}, ValueError, "factor must be finite; got nan"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0"),
+        ({"epochs": -1}, ValueError, "epochs must be at least 0; got -1"),
+        ({"learning_rate": -1}, ValueError, "learning_rate must be .*; got -1"),
+        ({"random_state": "x"}, ValueError, "random_state: 'x' cannot be used"),
+        ({"random_state": -1}, ValueError, "random_state: .*between 0 and"),
+    ],
+)
+def test_bad_settings_are_named(settings, error, message):
+    with pytest.raises(error, match=message):
+        fitted([0, 1] * 3, **settings)
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_the_progress_bar_is_shown_on_demand(verbose, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    fitted([0, 1] * 3, verbose=verbose)
+    assert ("training" in sys.stderr.getvalue()) == verbose
+
+
 def test_a_grid_search_chooses_temperature_and_factor():
     rows, _, y, _ = digits()
     pipeline = make_pipeline(
@@ -76,13 +196,6 @@ def test_a_grid_search_chooses_temperature_and_factor():
     search = GridSearchCV(pipeline, grid, cv=2).fit(rows, y)
     assert set(search.best_params_) == set(grid)
     assert len(search.cv_results_["mean_test_score"]) == 4
-
-
-@pytest.mark.parametrize("device", ["gpu", "nothing"])
-def test_a_device_that_is_none(device):
-    rows, _, y, _ = digits()
-    with pytest.raises(RuntimeError, match=device):
-        SoftNearestNeighborEncoder(epochs=1, device=device).fit(rows, y)
 
 
 def test_the_columns_of_the_code_have_names():

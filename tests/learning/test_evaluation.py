@@ -124,3 +124,50 @@ def test_layers_are_measured_in_evaluation_mode():
     assert model.training
     assert not model[1].training
     assert list(found) == ["0", "2"]
+
+
+ROWS, CLASSES = torch.rand(4, 2), torch.tensor([0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: cluster(ROWS.numpy(), 2), TypeError, "codes must be .*; got ndarray"),
+        (lambda: cluster(ROWS, 2, seed=-1), ValueError, "seed must be at least 0"),
+        (lambda: cluster(ROWS, 2, seed=2**32), ValueError, "seed must be below"),
+        (lambda: cluster(ROWS, 2.0), TypeError, "clusters must be an int.*got float"),
+        (
+            lambda: clustering_accuracy(CLASSES, CLASSES[:3]),
+            ValueError,
+            r"labels must be one for each of the 3 assignments; got shape \(4,\)",
+        ),
+        (
+            lambda: clustering_accuracy(CLASSES[:0], CLASSES[:0]),
+            ValueError,
+            "assignments must have at least one row; got none",
+        ),
+        (
+            lambda: clustering_accuracy([0, 1], CLASSES[:2]),
+            TypeError,
+            "labels must be .*Tensor; got list",
+        ),
+        (
+            lambda: cluster_scores(ROWS[:3], CLASSES, CLASSES),
+            ValueError,
+            "labels must be one for each of the 3 codes",
+        ),
+        (
+            lambda: nearest_neighbor_accuracy(ROWS, CLASSES, ROWS[:3], CLASSES, 1),
+            ValueError,
+            "new_labels must be one for each of the 3 new_codes",
+        ),
+        (
+            lambda: nearest_neighbor_accuracy(ROWS, CLASSES[:3], ROWS, CLASSES, 1),
+            ValueError,
+            "labels must be one for each of the 4 codes",
+        ),
+    ],
+)
+def test_bad_rows_and_numbers_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

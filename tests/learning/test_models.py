@@ -3,12 +3,14 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
 from snnl_tutorial import record_activations
 from snnl_tutorial.learning.models import (
     Autoencoder,
+    Classifier,
     ConvolutionalAutoencoder,
     ConvolutionalClassifier,
     encode_all,
@@ -64,3 +66,73 @@ def test_codes_of_many_images_come_in_batches_and_in_evaluation_mode(training):
     assert model.training == training
     assert not codes.requires_grad
     assert torch.allclose(codes, model.eval().encode(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [(), (6,), (9, 7)])
+def test_a_generator_draws_the_first_weights_and_nothing_else_is_drawn(hidden):
+    def draw(seed):
+        generator = torch.Generator().manual_seed(seed)
+        model = Autoencoder(8, 3, hidden, generator=generator)
+        return torch.nn.utils.parameters_to_vector(model.parameters())
+
+    before = torch.get_rng_state()
+    first, again, other = draw(0), draw(0), draw(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_weights_from_a_generator_follow_he_and_glorot_too():
+    model = Autoencoder(784, 50, (2000,), generator=torch.Generator().manual_seed(0))
+    first, code = model.encoder[0], model.encoder[2]
+    assert first.weight.std().item() == pytest.approx(math.sqrt(2 / 784), rel=0.02)
+    limit = math.sqrt(6 / (2000 + 50))
+    assert code.weight.abs().max().item() == pytest.approx(limit, rel=0.01)
+    assert not any(layer.bias.any() for layer in (first, code))
+
+
+@pytest.mark.parametrize(
+    ("make", "plain", "given"),
+    [
+        (Classifier, (4, 3, [5, 6]), (np.int64(4), np.uint8(3), np.array([5, 6]))),
+        (Autoencoder, (4, 3, [5]), (np.int32(4), np.int8(3), [np.int64(5)])),
+        (ConvolutionalAutoencoder, (3, (4, 2, 2)), (np.int64(3), np.array([4, 2, 2]))),
+        (ConvolutionalClassifier, (2, 3), (np.uint8(2), np.uint8(3))),
+    ],
+)
+def test_widths_of_numpy_are_those_of_python(make, plain, given):
+    assert repr(make(*given)) == repr(make(*plain))
+    images = torch.rand(3, 784 if make.__name__.startswith("Conv") else 4)
+    assert len(encode_all(make(*given), images, np.int64(2))) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "error", "message"),
+    [
+        (Autoencoder, {"hidden_units": 5}, TypeError, "hidden_units .*sequence.*; got"),
+        (Autoencoder, {"hidden_units": (5, 0)}, ValueError, "hidden_units .*; got 0"),
+        (Autoencoder, {"code_units": 2.0}, TypeError, "code_units .*; got float"),
+        (Classifier, {"hidden_units": ()}, ValueError, "hidden_units .*; got none"),
+        (Classifier, {"in_features": 0}, ValueError, "in_features must .*; got 0"),
+        (Classifier, {"classes": "3"}, TypeError, "classes must .*; got str"),
+        (ConvolutionalAutoencoder, {"channels": (8, 8)}, ValueError, "channels .*thr"),
+        (ConvolutionalAutoencoder, {"channels": (1, 8, 8)}, ValueError, "at least 2"),
+        (ConvolutionalClassifier, {"code_units": -1}, ValueError, "code_units .*-1"),
+    ],
+)
+def test_bad_widths_are_named(make, settings, error, message):
+    with pytest.raises(error, match=message):
+        make(**settings)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "error", "message"),
+    [
+        (torch.rand(5, 4), 0, ValueError, "batch_size must be at least 1; got 0"),
+        (torch.rand(5, 4), None, TypeError, "batch_size must be an integer; got None"),
+        (np.ones((5, 4)), 2, TypeError, "images must be .*Tensor; got ndarray"),
+    ],
+)
+def test_bad_images_and_batches_to_encode_are_named(images, batch_size, error, message):
+    with pytest.raises(error, match=message):
+        encode_all(Autoencoder(4, 2, (3,)), images, batch_size)

@@ -93,10 +93,18 @@ def test_the_reconstruction_of_half_precision_is_taken_in_float32():
         ({"method": "nca", "network": "deep"}, "network must be .*got 'deep'"),
         ({"method": "nca", "temperature": "annealed"}, "a number for method='nca'"),
         ({"method": "snnl-code", "temperature": "low"}, "temperature must be"),
+        ({"method": "nca", "temperature": 0}, "temperature must be positive.*got 0"),
+        ({"method": "supcon", "temperature": -1}, "temperature must be positive"),
+        ({"method": "snnl-code", "temperature": torch.nan}, "temperature .*got nan"),
+        ({"method": "snnl-code", "temperature": None}, "temperature .*got NoneType"),
+        ({"method": "snnl-code", "factor": torch.inf}, "factor must be finite"),
+        ({"method": "snnl-layers", "factor": "1"}, "factor must be a number; got str"),
+        ({"method": "classifier", "classes": 0}, "classes must be at least 1; got 0"),
+        ({"method": "nca", "temperature": 1, "code_units": 2.5}, "code_units must be"),
     ],
 )
-def test_bad_names_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises((TypeError, ValueError), match=message):
         make_objective(**settings)
 
 

@@ -1,11 +1,15 @@
 """The plain loop: it learns, repeats and resumes exactly; errors name the epoch."""
 
+import io
+import os
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -308,14 +312,74 @@ def test_divergence_is_reported_with_its_epoch(method, network):
         ({"targets": torch.arange(80)}, ValueError, "targets must.*90 inputs; got 80"),
         ({"labels": torch.arange(91)}, ValueError, "labels must.*90 inputs; got 91"),
         ({"epochs": 1.5}, TypeError, "epochs must be an integer; got float"),
+        ({"epochs": -1}, ValueError, "epochs must be at least 0; got -1"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0"),
+        ({"batches": [[0]], "batch_size": "8"}, TypeError, "batch_size must be an int"),
+        ({"batches": [[0]], "seed": None}, TypeError, "seed must be an integer"),
+        ({"learning_rate": -1}, ValueError, "learning_rate must be at least 0.*got -1"),
+        ({"learning_rate": torch.nan}, ValueError, "learning_rate .*finite; got nan"),
+        ({"learning_rate": "0.1"}, TypeError, "learning_rate must be a number"),
+        ({"inputs": [[1.0]]}, TypeError, "inputs must be .*Tensor; got list"),
+        ({"inputs": torch.tensor(1)}, ValueError, "inputs must have rows; got a 0-d"),
+        ({"targets": {"classes": 1}}, TypeError, "targets must be .*Tensor; got dict"),
+        ({"targets": np.arange(90)}, TypeError, "targets must be .*; got ndarray"),
+        ({"targets": None}, TypeError, "targets must be .*Tensor; got NoneType"),
+        ({"labels": [0] * 90}, TypeError, "labels must be .*Tensor.*; got list"),
+        ({"batches": 8}, TypeError, "batches must be .*Iterable.*; got int"),
+        ({"augment": "shift"}, TypeError, "augment must be .*Callable.*; got str"),
+        ({"after_epoch": 1}, TypeError, "after_epoch must be .*Callable.*; got int"),
+        ({"checkpoint": 1}, TypeError, "checkpoint must be .*PathLike.*; got int"),
+        ({"objective": cross_entropy}, TypeError, "objective must be .*Module; got f"),
     ],
 )
-def test_bad_arguments_are_named(settings, error, message):
+def test_bad_arguments_are_named_before_any_work(settings, error, message):
     rows, targets = task()
-    everything = {"inputs": rows, "targets": targets, "epochs": 1} | settings
+    objective = new_objective()
+    everything = {"objective": objective, "inputs": rows, "targets": targets}
     with pytest.raises(error, match=message):
-        train(new_objective(), **everything)
+        train(**everything | {"epochs": 1} | settings)
+    assert same_weights(objective, new_objective())
+
+
+def test_numbers_of_numpy_and_paths_as_text_are_those_of_python(tmp_path):
+    rows, targets = task()
+    path = tmp_path / "a.pt"
+    plain = {"epochs": 1, "batch_size": 30, "learning_rate": 0.5, "seed": 1}
+    kinds = {"epochs": np.uint8, "batch_size": np.int32, "seed": np.int64}
+    kinds["learning_rate"] = np.float32
+    given = {name: kinds[name](value) for name, value in plain.items()}
+    objective, same = new_objective(), new_objective()
+    history = train(objective, rows, targets, **plain, checkpoint=path)
+    assert train(same, rows, targets, **given) == history
+    assert same_weights(objective, same)
+    text = {"checkpoint": str(path)}  # resumes, and so has nothing to do
+    assert train(new_objective(), rows, targets, **given, **text) == history
+
+
+def test_a_last_batch_is_never_one_row_which_batch_norm_refuses():
+    rows, targets = task(91)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    objective = LayerwiseSoftNearestNeighborLoss(model, cross_entropy, 0.1, ["1"])
+    train(objective, rows, targets, epochs=2, batch_size=30)
+    assert model[1].num_batches_tracked == 2 * 3
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stderr", "verbose", "shown"),
+    [(Terminal, True, True), (Terminal, False, False), (io.StringIO, True, False)],
+)
+def test_the_progress_bar_is_for_terminals_and_can_be_switched_off(
+    stderr, verbose, shown, monkeypatch
+):
+    rows, targets = task()
+    monkeypatch.setattr(sys, "stderr", stderr())
+    train(new_objective(), rows, targets, epochs=2, verbose=verbose)
+    assert ("training" in sys.stderr.getvalue()) == shown
 
 
 # Checkpoints -------------------------------------------------------------------------
@@ -406,7 +470,7 @@ def run(path, killed_at=None):  # killed in that batch
         objective, images, images, labels,
         epochs=3, batch_size=20, augment=augment, checkpoint=path,
     )
-    return history, objective.state_dict()
+    return history, objective.state_dict(), seen
 """
 
 
@@ -415,11 +479,11 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
     kill = f"{SCRIPT}\nrun(Path(sys.argv[1]), killed_at=3)"  # in the second epoch
     command = [sys.executable, "-c", kill, str(path)]
     assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
-    assert len(torch.load(path, weights_only=True)["history"]) == 1
     names = {}
     exec(SCRIPT, names)
-    history, weights = names["run"](None)
-    again, resumed = names["run"](path)
+    history, weights, all_batches = names["run"](None)
+    again, resumed, remaining = names["run"](path)
+    assert (all_batches, remaining) == (6, 4)
     assert again == history
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)
 
@@ -451,6 +515,8 @@ def test_a_checkpoint_does_not_depend_on_addresses_in_memory(tmp_path):
         ({"learning_rate": 0.1}, "with learning_rate=0.001; got learning_rate=0.1"),
         ({"inputs": task()[0] + 1}, r"with data=\[.*; got data="),
         ({"targets": 2 - task()[1]}, r"with data=\[.*; got data="),
+        ({"inputs": task()[0][:, :, None]}, r"with .*\(90, 3\).*; got .*\(90, 3, 1\)"),
+        ({"augment": noisy}, "with augment=None; got augment=<function noisy>"),
         ({"epochs": 1}, "a.pt has 2 epochs; got epochs=1"),
     ],
 )
@@ -486,18 +552,113 @@ def test_a_checkpoint_of_another_objective_is_refused(tmp_path, changes, words):
         train(new_objective(**changes), rows, targets, epochs=2, checkpoint=path)
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+def stored(path):
+    """A checkpoint of one epoch, and how to go on from it."""
+    rows, targets = task()
+    train(new_objective(), rows, targets, epochs=1, checkpoint=path)
+    return lambda objective: train(objective, rows, targets, epochs=2, checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: b"no checkpoint",
+        lambda content: content[:-1],
+        lambda content: content + b"\0",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"factor=0.1", b"factor=0.2"),
+        lambda content: content[content.index(b"PK") :],  # what torch.save wrote
+    ],
+    ids=["empty", "other", "shorter", "longer", "half", "edited", "of torch"],
+)
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, change):
+    path = tmp_path / "a.pt"
+    resume = stored(path)
+    content = change(path.read_bytes())
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"checkpoint: .*a\.pt cannot be used:.*it is"):
+        resume(new_objective())
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [{}, [1], {"settings": 3}, torch.ones(3)])
+def test_another_file_of_torch_is_refused(tmp_path, content):
+    rows, targets = task()
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"a\.pt cannot be used: .* no checkpoint"):
+        train(new_objective(), rows, targets, epochs=1, checkpoint=tmp_path / "a.pt")
+
+
+def test_no_flipped_bit_passes(tmp_path):
+    path = tmp_path / "a.pt"
+    resume = stored(path)
+    content, objective = path.read_bytes(), new_objective()
+    positions = np.random.default_rng(0).integers(8 * len(content), size=300)
+    for position in positions.tolist():
+        damaged = bytearray(content)
+        damaged[position // 8] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"a\.pt cannot be used: .*it is"):
+            resume(objective)
+    assert same_weights(objective, new_objective())
+
+
+@pytest.mark.parametrize("name", [".", "file/a.pt"])
+def test_a_place_where_no_checkpoint_can_be_is_named_before_the_training(
+    tmp_path, name
+):
+    rows, targets = task()
+    (tmp_path / "file").touch()
+    objective = new_objective()
+    with pytest.raises(ValueError, match="checkpoint: .* cannot be used: .*Error"):
+        train(objective, rows, targets, epochs=1, checkpoint=tmp_path / name)
+    assert same_weights(objective, new_objective())
+
+
+class Shift(nn.Module):
+    """Prints the same whatever its shapes."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.first, self.second = (
+            nn.Parameter(torch.full((n,), 1.0 * width)) for n in (1, width)
+        )
+
+    def forward(self, inputs, targets):
+        total = (inputs + self.first).square().mean() + self.second.square().mean()
+        return NamedTuple("Terms", [("total", Tensor)])(total)
+
+
+def test_a_checkpoint_that_does_not_fit_changes_nothing(tmp_path):
+    rows, targets = task()
+    settings = {"epochs": 1, "checkpoint": tmp_path / "a.pt"}
+    train(Shift(width=2), rows, targets, **settings)
+    objective, draws = Shift(width=3), torch.get_rng_state()
+    with pytest.raises(ValueError, match=r"a\.pt does not fit .*size mismatch"):
+        train(objective, rows, targets, **settings)
+    assert same_weights(objective, Shift(width=3))
+    assert torch.equal(torch.get_rng_state(), draws)
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_checkpoint(tmp_path):
     rows, targets = task()
     path = tmp_path / "a.pt"
-    train(new_objective(), rows, targets, epochs=1, checkpoint=path)
-    content = torch.load(path, weights_only=True)
-    del content["generator"]
-    torch.save(content, path)
-    with pytest.raises(ValueError, match=r"a.pt does not fit .*generator"):
-        train(new_objective(), rows, targets, epochs=2, checkpoint=path)
-    path.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"checkpoint: .*a.pt is no checkpoint"):
-        train(new_objective(), rows, targets, epochs=2, checkpoint=path)
+
+    def run(epochs):
+        objective = new_objective(width=5000)
+        return train(objective, rows, targets, epochs=epochs, checkpoint=path)
+
+    history, content = run(epochs=1), path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            run(epochs=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == ["a.pt"]
+    assert run(epochs=1) == history
 
 
 def test_a_loss_that_fails_leaves_the_checkpoint_of_the_epoch_before(tmp_path):
@@ -511,5 +672,6 @@ def test_a_loss_that_fails_leaves_the_checkpoint_of_the_epoch_before(tmp_path):
 
     with pytest.raises(ValueError, match="loss is nan in epoch 2"):
         train(objective, rows, targets, epochs=4, checkpoint=path, after_epoch=spoil)
-    history = torch.load(path, weights_only=True)["history"]
+    history = train(new_objective(), rows, targets, epochs=2, checkpoint=path)
     assert [record["epoch"] for record in history] == [0, 1]
+    assert all(torch.tensor(record["total"]).isfinite() for record in history)

@@ -134,6 +134,19 @@ def test_an_autoencoder_takes_images_as_targets_and_labels_apart():
         objective(x, x)
 
 
+@pytest.mark.parametrize(
+    "targets", [(1, 2), {"classes": LABELS}, [0] * 6, None, LABELS.numpy()]
+)
+def test_a_criterion_takes_any_targets_with_labels_apart(targets):
+    model, x = network(), rows_of(0, 6, 4)
+    objective = LayerwiseSoftNearestNeighborLoss(
+        model, lambda outputs, given: outputs.sum() * (given is targets), 1.0, ["1"]
+    )
+    assert objective(x, targets, LABELS).primary.item() == model(x).sum().item()
+    with pytest.raises(TypeError, match=r"labels must be given.*got targets of \w+ "):
+        objective(x, targets)
+
+
 def test_the_settings_and_the_epoch_reach_the_loss():
     model, x = network(), rows_of(0, 6, 4)
     labels = torch.tensor([0, 0, 1, 1, 2, 9])
