@@ -13,7 +13,6 @@ from sklearn.base import (
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
 
 from snnl_tutorial.datasets.load import UNLABELED
 from snnl_tutorial.learning.models import Autoencoder, encode_all
@@ -104,16 +103,16 @@ class SoftNearestNeighborEncoder(
         temperature = make_temperature(self.temperature)
         seed = draw_seed(self.random_state)
         table, classes = validate_data(self, X, keep_numbers(y), dtype=FLOATS)
-        self.classes_, labels = number_classes(classes)
-        self.minimum_, width = table.min(axis=0), np.ptp(table, axis=0)
-        self.width_ = np.where(width > 0, width, 1).astype(table.dtype)
+        classes, labels = number_classes(classes)
+        minimum, width = table.min(axis=0), np.ptp(table, axis=0)
+        width = np.where(width > 0, width, 1).astype(table.dtype)
+        rows = torch.from_numpy((table - minimum) / width).to(device)
         model = Autoencoder(
             table.shape[1],
             self.code_units,
             self.hidden_units,
             generator=torch.Generator("cpu").manual_seed(seed),
         )
-        rows = self._scaled(table)
         objective = LayerwiseSoftNearestNeighborLoss(
             model,
             reconstruction_loss,
@@ -121,7 +120,7 @@ class SoftNearestNeighborEncoder(
             layers=[model.code_layer],
             temperature=temperature,
         ).to(device, rows.dtype)
-        self.history_ = train(
+        history = train(
             objective,
             inputs=rows,
             targets=rows,
@@ -132,7 +131,9 @@ class SoftNearestNeighborEncoder(
             seed=seed,
             verbose=self.verbose,
         )
-        self.model_ = model
+        # Only now, so that a training that fails leaves an earlier one whole.
+        self.classes_, self.minimum_, self.width_ = classes, minimum, width
+        self.model_, self.history_ = model, history
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -140,16 +141,13 @@ class SoftNearestNeighborEncoder(
         check_is_fitted(self)
         table = validate_data(self, X, reset=False, dtype=FLOATS)
         dtype = next(self.model_.parameters()).dtype
-        codes = encode_all(self.model_, self._scaled(table).to(dtype))
+        rows = torch.from_numpy((table - self.minimum_) / self.width_).to(dtype)
+        codes = encode_all(self.model_, rows)
         return codes.numpy().astype(table.dtype)
 
     @property
     def _n_features_out(self) -> int:
         return self.code_units
-
-    def _scaled(self, table: np.ndarray) -> Tensor:
-        """Scale the columns, whose range was [0, 1] in training; on the device."""
-        return torch.from_numpy((table - self.minimum_) / self.width_).to(self.device)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

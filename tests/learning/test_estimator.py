@@ -179,6 +179,19 @@ def test_bad_settings_are_named(settings, error, message):
         fitted([0, 1] * 3, **settings)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": 1e300, "epochs": 9}],
+)
+def test_a_fit_that_fails_leaves_the_earlier_one_whole(settings):
+    encoder = fitted([0, 1] * 3)
+    codes = encoder.transform(SIX)
+    with pytest.raises(ValueError, match="epochs|batch_size|in epoch"):
+        encoder.set_params(**settings).fit(10 * SIX - 3, [4, 5, 6] * 2)
+    assert encoder.classes_.tolist() == [0, 1]
+    assert np.array_equal(encoder.transform(SIX), codes)
+
+
 @pytest.mark.parametrize("verbose", [True, False])
 def test_the_progress_bar_is_shown_on_demand(verbose, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
