@@ -150,7 +150,13 @@ def soft_nearest_neighbor_loss(
     )
     gathered = gather_distributed and has_peers()
     if gathered:
-        batch = gather_batch(batch)
+        batch = gather_batch(
+            batch,
+            temperature=temperature,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            distance=distance,
+        )
     losses, anchors = row_losses(
         batch,
         temperature=temperature,
@@ -280,8 +286,9 @@ class SoftNearestNeighborLoss(nn.Module):
             where there is only one.
 
     Raises:
-        ValueError, TypeError: as the function does; and in all processes, if their rows
-            differ in columns, dtype, or whether they have a gradient.
+        ValueError, TypeError: as the function does; and in all processes, if they
+            differ in temperature, ignore_index, reduction or distance, or their rows in
+            columns, dtype, or whether they have a gradient.
 
     Example:
         >>> criterion = SoftNearestNeighborLoss(temperature=0.1)
