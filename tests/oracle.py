@@ -107,8 +107,8 @@ def gradients(rows, labels, temperature, distance="cosine", refs=None, **setting
     table = distances(rows, others, distance)
     pairs = pair_gradient(table, labels, temperature, **settings)
     if distance == "sqeuclidean":
-        of_rows = 2 * (pairs.sum(1)[:, None] * rows - pairs @ others)
-        of_others = 2 * (pairs.sum(0)[:, None] * others - pairs.T @ rows)
+        forces = 2 * pairs[:, :, None] * (rows[:, None] - others)  # (N, M, D)
+        of_rows, of_others = forces.sum(1), -forces.sum(0)
     else:
         (u, a), (v, b) = directions(rows), directions(others)
         of_rows, of_others = across(-pairs @ v, u) / a, across(-pairs.T @ u, v) / b
