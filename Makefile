@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself; a second call installs nothing.
 # Needs python3 (3.11 or newer), make, and PyPI the first time.
 .DEFAULT_GOAL := help
-.PHONY: help book test test-cpus lint serve refresh tables benchmarks clean
+.PHONY: help book test test-cpus fuzz lint serve refresh tables benchmarks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,6 +42,9 @@ test-cpus: .venv/installed  ## the stored outputs again: AVX2, two threads, firs
 	  cp tools/nudge_weights.py $$profile/profile_default/startup/ && \
 	  IPYTHONDIR=$$profile $(BIN)/python -m pytest book --nbval; \
 	  status=$$?; rm -rf $$profile; exit $$status
+
+fuzz: .venv/installed  ## the loss against the float64 loop, in thousands of random cases
+	$(BIN)/python -m pytest tests/loss/test_fuzz.py --hypothesis-profile fuzz --numprocesses $(WORKERS)
 
 lint: .venv/installed  ## ruff, mypy, and whether the tables of chapters are up to date
 	$(BIN)/ruff check .

@@ -72,18 +72,22 @@ def loss(rows, labels, **settings):
     return float(losses[anchors].mean()) if anchors.any() else 0.0
 
 
-def pair_gradient(table, labels, temperature):
-    """d loss / d d_ij from the closed form (q_ij - p_ij) / (T |A|), full batch."""
-    labels = np.asarray(labels)
-    size = len(labels)
-    gradient = np.zeros((size, size))
-    anchors = 0
-    for i in range(size):
-        same = [j for j in range(size) if j != i and labels[j] == labels[i]]
-        if not same:
+def pair_gradient(table, labels, temperature, ref_labels=None, ignore_index=-100):
+    """d loss / d d_ij from the closed form (q_ij - p_ij) / (T |A|)."""
+    own = ref_labels is None
+    labels = [int(label) for label in labels]
+    others = labels if own else [int(label) for label in ref_labels]
+    gradient, anchors = np.zeros((len(labels), len(others))), 0
+    for i, label in enumerate(labels):
+        logits = {
+            j: -table[i, j] / temperature
+            for j, other in enumerate(others)
+            if other != ignore_index and not (own and i == j)
+        }
+        same = [j for j in logits if others[j] == label]
+        if label == ignore_index or not same:
             continue
         anchors += 1
-        logits = {j: -table[i, j] / temperature for j in range(size) if j != i}
         all_sum = log_sum_exp(list(logits.values()))
         same_sum = log_sum_exp([logits[j] for j in same])
         for j, logit in logits.items():
@@ -93,20 +97,44 @@ def pair_gradient(table, labels, temperature):
     return gradient / max(anchors, 1)
 
 
-def sqeuclidean_gradient(rows, labels, temperature):
-    """d loss / d rows for the squared Euclidean distance, by the chain rule."""
+def gradients(rows, labels, temperature, distance="cosine", refs=None, **settings):
+    """d loss / d rows, d refs (`None` without any) and d T, by the chain rule.
+
+    Of real rows; a row of zeros gets 0 for the cosine distance.
+    """
     rows = np.asarray(rows, dtype=np.float64)
-    pairs = pair_gradient(distances(rows, None, "sqeuclidean"), labels, temperature)
-    both = pairs + pairs.T
-    return 2 * (both.sum(1, keepdims=True) * rows - both @ rows)
+    others = rows if refs is None else np.asarray(refs, dtype=np.float64)
+    table = distances(rows, others, distance)
+    pairs = pair_gradient(table, labels, temperature, **settings)
+    if distance == "sqeuclidean":
+        forces = 2 * pairs[:, :, None] * (rows[:, None] - others)  # (N, M, D)
+        of_rows, of_others = forces.sum(1), -forces.sum(0)
+    else:
+        (u, a), (v, b) = directions(rows), directions(others)
+        of_rows, of_others = across(-pairs @ v, u) / a, across(-pairs.T @ u, v) / b
+    of_temperature = -(pairs * table).sum() / temperature
+    if refs is None:
+        return of_rows + of_others, None, of_temperature
+    return of_rows, of_others, of_temperature
+
+
+def directions(rows):
+    """Unit rows, and the lengths; (0, inf) for a row of zeros."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    length = np.where(length > 0, length, np.inf)
+    return rows / length, length
+
+
+def across(gradient, unit):
+    """What is perpendicular to the unit row."""
+    return gradient - (gradient * unit).sum(1, keepdims=True) * unit
+
+
+def sqeuclidean_gradient(rows, labels, temperature):
+    """d loss / d rows for the squared Euclidean distance."""
+    return gradients(rows, labels, temperature, "sqeuclidean")[0]
 
 
 def cosine_gradient(rows, labels, temperature):
-    """d loss / d rows for the cosine distance, by the chain rule; zero rows get 0."""
-    rows = np.asarray(rows, dtype=np.float64)
-    pairs = pair_gradient(distances(rows), labels, temperature)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = rows / np.where(length > 0, length, 1)
-    pull = -(pairs + pairs.T) @ unit
-    tangent = pull - (pull * unit).sum(1, keepdims=True) * unit
-    return np.where(length > 0, tangent / np.where(length > 0, length, 1), 0)
+    """d loss / d rows for the cosine distance."""
+    return gradients(rows, labels, temperature, "cosine")[0]

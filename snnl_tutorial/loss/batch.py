@@ -6,7 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.checks import check_same_device, reading_is_free
+from snnl_tutorial.loss.checks import (
+    check_dense,
+    check_same_device,
+    reading_is_free,
+)
 
 DTYPES = (
     torch.float32,
@@ -45,24 +49,45 @@ def check_batch(batch: Batch) -> None:
     check_references(batch.embeddings, batch.ref_embeddings, batch.ref_labels)
 
 
+def check_rows(rows: Tensor, name: str) -> None:
+    """Raise unless these are (N, D) real floating or complex."""
+    if not isinstance(rows, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor; got {type(rows).__name__}")
+    check_dense(rows, name)
+    if rows.dtype not in DTYPES:
+        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
+        raise TypeError(f"{name} must be {known}; got {rows.dtype}")
+    if rows.dim() != 2 or rows.shape[1] == 0:
+        shape = tuple(rows.shape)
+        hint = "; flatten(1) makes rows of images" if rows.dim() > 2 else ""
+        raise ValueError(
+            f"{name} must have shape (N, D) with D at least 1; got {shape}{hint}"
+        )
+
+
+def check_others(others: Tensor, rows: Tensor, name: str, rows_name: str) -> None:
+    """Raise unless these are rows, and of the kind of the first ones."""
+    check_rows(others, name)
+    if others.shape[1] != rows.shape[1]:
+        raise ValueError(
+            f"{name} must have as many columns as {rows_name} ({rows.shape[1]}); "
+            f"got {others.shape[1]}"
+        )
+    if others.dtype != rows.dtype:
+        raise TypeError(
+            f"{name} must have the dtype of {rows_name} ({rows.dtype}); "
+            f"got {others.dtype}"
+        )
+    check_same_device(others, rows, name, rows_name)
+
+
 def check_embeddings(embeddings: Tensor, name: str = "embeddings") -> None:
     """Raise unless these are (N, D) real floating or complex, finite rows.
 
     Finiteness is checked on the CPU only; on a GPU, NaN or infinity in the rows gives a
     NaN loss.
     """
-    if not isinstance(embeddings, Tensor):
-        kind = type(embeddings).__name__
-        raise TypeError(f"{name} must be a torch.Tensor; got {kind}")
-    if embeddings.dtype not in DTYPES:
-        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
-        raise TypeError(f"{name} must be {known}; got {embeddings.dtype}")
-    if embeddings.dim() != 2 or embeddings.shape[1] == 0:
-        shape = tuple(embeddings.shape)
-        hint = "; flatten(1) makes rows of images" if embeddings.dim() > 2 else ""
-        raise ValueError(
-            f"{name} must have shape (N, D) with D at least 1; got {shape}{hint}"
-        )
+    check_rows(embeddings, name)
     if reading_is_free(embeddings):
         check_finite(embeddings, name)
 
@@ -84,6 +109,7 @@ def check_labels(labels: Tensor, embeddings: Tensor, name: str = "labels") -> No
     """Raise unless there is one integer label, on the same device, for each row."""
     if not isinstance(labels, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor; got {type(labels).__name__}")
+    check_dense(labels, name)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(
             f"{name} must be integer; got {labels.dtype}; try {name}.long()"
@@ -115,14 +141,4 @@ def check_references(
         raise ValueError(f"{given} needs {missing} too; got {missing}=None")
     check_embeddings(ref_embeddings, "ref_embeddings")
     check_labels(ref_labels, ref_embeddings, "ref_labels")
-    if ref_embeddings.shape[1] != embeddings.shape[1]:
-        raise ValueError(
-            f"ref_embeddings must have as many columns as embeddings "
-            f"({embeddings.shape[1]}); got {ref_embeddings.shape[1]}"
-        )
-    if ref_embeddings.dtype != embeddings.dtype:
-        raise TypeError(
-            f"ref_embeddings must have the dtype of embeddings ({embeddings.dtype}); "
-            f"got {ref_embeddings.dtype}"
-        )
-    check_same_device(ref_embeddings, embeddings, "ref_embeddings")
+    check_others(ref_embeddings, embeddings, "ref_embeddings", "embeddings")

@@ -1,7 +1,9 @@
 """Checks of arguments: errors name the argument, what came and what is expected."""
 
+import inspect
 import math
 import numbers
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,11 +28,13 @@ def refuse_second_derivatives() -> None:
         )
 
 
-def check_same_device(tensor: Tensor, embeddings: Tensor, name: str) -> None:
-    """Raise unless the tensor lies where the embeddings lie."""
-    if tensor.device != embeddings.device:
+def check_same_device(
+    tensor: Tensor, rows: Tensor, name: str, rows_name: str = "embeddings"
+) -> None:
+    """Raise unless the tensor lies where the rows lie."""
+    if tensor.device != rows.device:
         raise ValueError(
-            f"{name} must be on the device of embeddings ({embeddings.device}); "
+            f"{name} must be on the device of {rows_name} ({rows.device}); "
             f"got {tensor.device}"
         )
 
@@ -83,6 +87,24 @@ def plain_float(value: float) -> float:
         return float(value)
     except OverflowError:  # of an integer
         return math.inf
+
+
+def check_dense(tensor: Tensor, name: str) -> None:
+    """Raise unless the tensor has strides: is neither sparse nor nested."""
+    if tensor.layout != torch.strided or tensor.is_nested:
+        kind = "a nested tensor" if tensor.is_nested else tensor.layout
+        raise TypeError(f"{name} must be a dense tensor; got {kind}")
+
+
+def warn(message: str) -> None:
+    """Warn at the line that called the package, past all frames of ours and torch's."""
+    level, frame = 1, inspect.currentframe()
+    while frame and frame.f_globals["__name__"].split(".")[0] in WITHIN:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
+WITHIN = (__name__.split(".")[0], "torch")
 
 
 def check_choice(value: str, choices: Iterable[str], name: str) -> None:

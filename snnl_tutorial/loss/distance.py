@@ -1,12 +1,12 @@
 """Pairwise distances: how far apart is every row from every other? (chapter 1)"""
 
-import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from snnl_tutorial.loss.checks import reading_is_free
+from snnl_tutorial.loss.batch import check_others, check_rows
+from snnl_tutorial.loss.checks import reading_is_free, warn
 from snnl_tutorial.loss.precision import full_precision
 
 Distance = str | Callable[[Tensor, Tensor], Tensor]
@@ -24,15 +24,25 @@ def as_real_rows(rows: Tensor) -> Tensor:
     Returns:
         (N, D), or (N, 2D) for complex rows; float32 or float64.
 
+    Raises:
+        ValueError, TypeError: as for `cosine_distance`.
+
     Example:
         >>> as_real_rows(torch.tensor([[3 + 4j]]))
         tensor([[3., 4.]])
 
     Derived in chapter 1.
     """
+    check_rows(rows, "rows")
     if rows.is_complex():
         rows = torch.view_as_real(rows.resolve_conj()).flatten(1)  # (N, 2D)
-    return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+    return at_least_float32(rows)
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Half precision as float32."""
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    return tensor.float() if half else tensor
 
 
 def normalize_rows(rows: Tensor) -> Tensor:
@@ -47,6 +57,9 @@ def normalize_rows(rows: Tensor) -> Tensor:
     Returns:
         (N, D), each row of length 1 or 0.
 
+    Raises:
+        ValueError, TypeError: as for `cosine_distance`.
+
     Example:
         >>> normalize_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor([[0.6000, 0.8000],
@@ -54,6 +67,7 @@ def normalize_rows(rows: Tensor) -> Tensor:
 
     Derived in chapter 1.
     """
+    check_rows(rows, "rows")
     return unit_rows(rows)[0]
 
 
@@ -98,6 +112,10 @@ def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
     Returns:
         (N, M) real; float32 for half precision input.
 
+    Raises:
+        ValueError, TypeError: another shape than (N, D), integers; or others of other
+            columns, dtype or device.
+
     Example:
         >>> cosine_distance(torch.tensor([[1.0, 0.0], [0.0, 5.0], [-2.0, 0.0]]))
         tensor([[0., 1., 2.],
@@ -106,6 +124,7 @@ def cosine_distance(rows: Tensor, others: Tensor | None = None) -> Tensor:
 
     Derived in chapter 1.
     """
+    check_pair(rows, others)
     rows = normalize_rows(as_real_rows(rows))
     others = rows if others is None else normalize_rows(as_real_rows(others))
     with full_precision(rows):
@@ -132,6 +151,9 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
         (N, M) float64, in squared units of the input (float32 on Apple GPUs, which
         have no float64).
 
+    Raises:
+        ValueError, TypeError: as for `cosine_distance`.
+
     Example:
         >>> squared_euclidean_distance(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
         tensor([[ 0., 25.],
@@ -139,6 +161,7 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
 
     Derived in chapter 1.
     """
+    check_pair(rows, others)
     wide = wide_dtype(rows)
     rows = as_real_rows(rows).to(wide)
     others = rows if others is None else as_real_rows(others).to(wide)
@@ -150,26 +173,37 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
     return distances + (distances.clamp(min=0) - distances).detach()
 
 
-def check_squared_range(largest: float, dtype: torch.dtype) -> None:
-    """Raise where squared distances over T overflow; warn where float64 rounds them.
+def check_range(largest: float, rows: torch.dtype, distances: torch.dtype) -> None:
+    """Raise where distances over T overflow; warn where they are rounded too much.
 
     Args:
-        largest: the largest squared distance over T, or more.
-        dtype: of the loss.
+        largest: the largest distance over T, or more.
+        rows: the dtype of the loss.
+        distances: the dtype in which they are computed.
     """
-    if not largest < torch.finfo(dtype).max:
+    if not largest < torch.finfo(rows).max:
         raise ValueError(
-            "embeddings must not be so far apart that squared distances over the "
-            f"temperature leave {dtype}; got up to {largest:.1e}"
+            "embeddings must not be so far apart that distances over the temperature "
+            f"leave {rows}; got up to {largest:.1e}"
         )
-    rounding = torch.finfo(torch.float64).eps * largest
-    if rounding > 0.01:
-        warnings.warn(
-            f"squared distances over the temperature, of up to {largest:.1e}, are "
-            f"rounded by {rounding:.1e}: scale the columns of embeddings to one size, "
-            "or raise the temperature",
-            stacklevel=5,
+    rounding = torch.finfo(distances).eps * largest
+    if rounding > TOLERANCE:
+        warn(
+            f"distances over the temperature, of up to {largest:.1e}, are rounded by "
+            f"{rounding:.1e}: raise the temperature, or scale the columns of "
+            "embeddings to one size"
         )
+
+
+TOLERANCE = 0.01
+"""Of the rounding of a distance over T, which is the relative error of its exp."""
+
+
+def check_pair(rows: Tensor, others: Tensor | None) -> None:
+    """Raise unless these are rows, and others of their kind if there are any."""
+    check_rows(rows, "rows")
+    if others is not None:
+        check_others(others, rows, "others", "rows")
 
 
 def mean_row(rows: Tensor) -> Tensor:
@@ -194,6 +228,9 @@ def published_cosine_distance(rows: Tensor) -> Tensor:
     Returns:
         (N, N) real, in the precision of the input.
 
+    Raises:
+        ValueError, TypeError: as for `cosine_distance`.
+
     Example:
         >>> distances = published_cosine_distance(torch.tensor([[1.0, 2.0]]))
         >>> abs(distances.item()) < 1e-6
@@ -201,6 +238,7 @@ def published_cosine_distance(rows: Tensor) -> Tensor:
 
     Derived in chapter 1.
     """
+    check_rows(rows, "rows")
     unit = torch.nn.functional.normalize(rows, dim=1)
     return 1 - (unit @ unit.conj().T).real if rows.is_complex() else 1 - unit @ unit.T
 
@@ -226,8 +264,10 @@ def pairwise_distance(
         (N, M) real floating, at least float32.
 
     Raises:
-        ValueError: unknown name, or a callable that returns another shape.
-        TypeError: a distance that is neither, or returns no real floating tensor.
+        ValueError: unknown name, or a callable that returns another shape or is a
+            similarity; rows as for `cosine_distance`.
+        TypeError: a distance that is neither, or returns no real floating tensor; rows
+            as for `cosine_distance`.
 
     Example:
         >>> rows = torch.tensor([[0.0], [2.0]])
@@ -238,6 +278,7 @@ def pairwise_distance(
     Derived in chapter 1.
     """
     check_distance(distance)
+    check_pair(rows, others)
     if isinstance(distance, str):
         return NAMED_DISTANCES[distance](rows, others)
     others = rows if others is None else others
@@ -250,14 +291,23 @@ def pairwise_distance(
         raise ValueError(
             f"distance must return shape {expected}; got {tuple(distances.shape)}"
         )
-    return as_real_rows(distances)
+    return at_least_float32(distances)
 
 
 def check_distance(distance: Distance) -> None:
-    """Raise unless this is the name of a distance, or a callable."""
+    """Raise unless this is the name of a distance, or a callable and no similarity.
+
+    pytorch-metric-learning marks a similarity, large for near rows, by `is_inverted`.
+    """
     if not isinstance(distance, str) and not callable(distance):
         kind = type(distance).__name__
         raise TypeError(f"distance must be a name or a callable; got {kind}")
     if isinstance(distance, str) and distance not in NAMED_DISTANCES:
         names = ", ".join(repr(name) for name in NAMED_DISTANCES)
         raise ValueError(f"distance must be {names} or a callable; got {distance!r}")
+    if getattr(distance, "is_inverted", False):
+        kind = type(distance).__name__
+        raise ValueError(
+            f"distance must be small for near rows; got a similarity, {kind}; turn it "
+            "round: distance=lambda a, b: 1 - similarity(a, b)"
+        )

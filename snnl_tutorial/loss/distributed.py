@@ -13,6 +13,7 @@ processes' losses. Two steps of the forward pass mix processes, and the backward
 adds up the gradients that all processes send back.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from snnl_tutorial.loss.batch import DTYPES, Batch
+from snnl_tutorial.loss.batch import Batch
 
 
 def has_peers() -> bool:
@@ -34,7 +35,7 @@ def has_peers() -> bool:
     return ready and dist.get_world_size() > 1
 
 
-def gather_batch(batch: Batch) -> Batch:
+def gather_batch(batch: Batch, **settings: object) -> Batch:
     """The batch with the rows (or references) of all processes as its references.
 
     They stand in the order of the processes' ranks. All processes must call this
@@ -42,14 +43,15 @@ def gather_batch(batch: Batch) -> Batch:
 
     Args:
         batch: the rows of this process, 0 included, and its references, if any.
+        settings: of the loss, which must be the same in all processes.
 
     Returns:
         The same rows with M references, differentiable. Where the references are the
         rows of all processes, `own_column` says where those of this process begin.
 
     Raises:
-        ValueError: in all processes, if their rows differ in columns, dtype, whether
-            they have a gradient, or whether they are references.
+        ValueError: in all processes, if their settings differ, or their rows do in
+            columns, dtype, in having a gradient, or in being references.
 
     Derived in chapter 11.
     """
@@ -57,7 +59,7 @@ def gather_batch(batch: Batch) -> Batch:
     references = rows is not None and labels is not None
     if rows is None or labels is None:
         rows, labels = batch.embeddings, batch.labels
-    sizes = exchange_sizes(rows, references)
+    sizes = exchange_sizes(rows, describe(rows, references, settings))
     first = sum(sizes[: dist.get_rank()])
     return batch._replace(
         ref_embeddings=GatherRows.apply(rows, sizes, first),
@@ -66,32 +68,48 @@ def gather_batch(batch: Batch) -> Batch:
     )
 
 
-def exchange_sizes(rows: Tensor, references: bool) -> list[int]:
-    """How many rows each process has; raise in all if they do not fit together.
+def exchange_sizes(rows: Tensor, description: str) -> list[int]:
+    """How many rows each process has; raise in all if their descriptions differ.
 
     A mismatch would make the next collective hang, or mix up numbers.
     """
-    differentiable = rows.requires_grad and torch.is_grad_enabled()
-    form = [rows.shape[1], DTYPES.index(rows.dtype), differentiable, references]
-    mine = torch.tensor([len(rows), *form], device=rows.device)
+    letters = description.encode()[:LETTERS].ljust(LETTERS)
+    mine = torch.tensor([len(rows), *letters], dtype=torch.int64, device=rows.device)
     everybody = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
     dist.all_gather(everybody, mine)
-    sizes, *forms = torch.stack(everybody, dim=1).tolist()
-    forms = list(zip(*forms, strict=True))  # one for each process
-    for rank, form in enumerate(forms):
-        if form != forms[0]:
+    table = [process.tolist() for process in everybody]
+    descriptions = [
+        bytes(letters).decode(errors="ignore").strip() for _, *letters in table
+    ]
+    for rank, other in enumerate(descriptions):
+        if other != descriptions[0]:
             raise ValueError(
-                "gather_distributed needs the same kind of rows in all processes; got "
-                f"{describe(*forms[0])} in process 0, {describe(*form)} in {rank}"
+                "gather_distributed needs the same settings and kind of rows in all "
+                f"processes; got {descriptions[0]} in process 0, {other} in {rank}"
             )
-    return sizes
+    return [size for size, *_ in table]
 
 
-def describe(columns: int, dtype: int, differentiable: int, references: int) -> str:
-    """One process's rows in words."""
+LETTERS = 256
+"""Bytes of a description that are sent; all of them, but for a long name of a callable,
+which comes last."""
+
+
+def describe(rows: Tensor, references: bool, settings: Mapping[str, object]) -> str:
+    """One process's rows and settings in words."""
     name = "ref_embeddings" if references else "embeddings"
-    gradient = "with" if differentiable else "without"
-    return f"{name} with {columns} columns of {DTYPES[dtype]} {gradient} a gradient"
+    differentiable = rows.requires_grad and torch.is_grad_enabled()
+    words = [
+        f"{name} with {rows.shape[1]} columns of {rows.dtype} "
+        f"{'with' if differentiable else 'without'} a gradient"
+    ]
+    for setting, value in settings.items():
+        if isinstance(value, Tensor):
+            value = value.item()
+        elif callable(value):
+            value = getattr(value, "__name__", type(value).__name__)
+        words.append(f"{setting}={value!r}")
+    return ", ".join(words)
 
 
 def all_gather(rows: Tensor, sizes: list[int]) -> Tensor:

@@ -53,15 +53,24 @@ class Factors(NamedTuple):
         return [rows, right]
 
 
-def distance_factors(rows: Tensor, refs: Tensor | None, distance: str) -> Factors:
-    """The `Factors` of a named distance between real rows; no gradient is recorded."""
-    refs_are_rows, rows = refs is None, rows.detach()
-    refs = rows if refs is None else refs.detach()
+def distance_factors(
+    rows: Tensor, refs: Tensor | None, distance: str, wide: bool = False
+) -> Factors:
+    """The `Factors` of a named distance between real rows; no gradient is recorded.
+
+    Args:
+        rows: (N, D).
+        refs: (M, D), if not the rows themselves.
+        distance: its name.
+        wide: whether to compute in float64, as squared Euclidean distances always are.
+    """
+    dtype = wide_dtype(rows) if wide or distance == "sqeuclidean" else rows.dtype
+    refs_are_rows, rows = refs is None, rows.detach().to(dtype)
+    refs = rows if refs is None else refs.detach().to(dtype)
     if distance == "cosine":
         left, left_scale = unit_rows(rows)
         right, right_scale = (left, left_scale) if refs_are_rows else unit_rows(refs)
         return Factors(left, right, 1.0, 1.0, refs_are_rows, left_scale, right_scale)
-    rows, refs = rows.to(wide_dtype(rows)), refs.to(wide_dtype(refs))
     center = mean_row(refs)  # a shift changes no distance, only the rounding
     rows, refs = rows - center, refs - center
     a, b = (x.square().sum(dim=1, keepdim=True) for x in (rows, refs))

@@ -1,5 +1,6 @@
 """Products that keep their precision, whatever the program around them has set."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -27,27 +28,54 @@ def full_precision(like: Tensor) -> AbstractContextManager[None]:
     device = like.device.type
     available = torch.amp.is_autocast_available(device)
     autocast = available and torch.is_autocast_enabled(device)
-    before = float32_products(device)
-    if not autocast and before in EXACT:
+    with LOCK:
+        exact = not USERS and float32_products(device) in EXACT
+    if exact and not autocast:
         return UNCHANGED  # which is nearly always so
-    return changed_precision(device, autocast, before)
+    return changed_precision(device, autocast)
 
 
 UNCHANGED = nullcontext()
 
 
 @contextmanager
-def changed_precision(device: str, autocast: bool, before: str) -> Iterator[None]:
+def changed_precision(device: str, autocast: bool) -> Iterator[None]:
     """See `full_precision`."""
-    inherited = before == getattr(torch.backends, "fp32_precision", None)
-    if before not in EXACT:
-        set_float32_products(device, EXACT[0])
+    me = object()
+    enter(me, device)
     try:
         with torch.autocast(device, enabled=False) if autocast else nullcontext():
             yield
     finally:
+        leave(me)
+
+
+LOCK = threading.Lock()
+USERS: set[object] = set()
+"""The blocks that threads are inside of: the setting is one for the whole program, so
+the first block changes it, and the last one that is left restores it."""
+
+BEFORE: dict[str, str] = {}
+"""What to restore, for each kind of device."""
+
+
+def enter(user: object, device: str) -> None:
+    """Make the products of a kind of device exact, until nobody needs it."""
+    with LOCK:
+        USERS.add(user)
+        before = float32_products(device)
         if before not in EXACT:
-            set_float32_products(device, "none" if inherited else before)
+            inherited = before == getattr(torch.backends, "fp32_precision", None)
+            BEFORE[device] = "none" if inherited else before
+            set_float32_products(device, EXACT[0])
+
+
+def leave(user: object) -> None:
+    """Restore what was before the first user, after the last."""
+    with LOCK:
+        USERS.remove(user)
+        while BEFORE and not USERS:
+            set_float32_products(*BEFORE.popitem())
 
 
 if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch 2.9 and newer

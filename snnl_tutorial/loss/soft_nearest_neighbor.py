@@ -3,12 +3,18 @@
 import torch
 from torch import Tensor, nn
 
-from snnl_tutorial.loss.batch import Batch, check_batch
+from snnl_tutorial.loss.batch import (
+    Batch,
+    check_batch,
+    check_labels,
+    check_rows,
+)
 from snnl_tutorial.loss.checks import (
     check_choice,
     check_integer,
     check_real,
     check_same_device,
+    reading_is_free,
 )
 from snnl_tutorial.loss.distance import (
     Distance,
@@ -30,7 +36,9 @@ from snnl_tutorial.loss.sampling import (
 from snnl_tutorial.loss.temperature import (
     Temperature,
     as_temperature,
+    check_slope,
     check_temperature,
+    has_gradient,
 )
 from snnl_tutorial.loss.tiled import tiled_losses
 
@@ -87,6 +95,10 @@ def soft_nearest_neighbor_loss(
     rows that have a partner, another row of their class. Low: classes lie apart.
     High: they are entangled.
 
+    To be exact, squared Euclidean distances are computed in float64, and cosine
+    distances, too, where T is below 1e-5 (and need not be read from a GPU). A callable
+    is as exact as the distances that it returns.
+
     Args:
         embeddings: (N, D) real floating or complex.
         labels: (N,) integer.
@@ -116,8 +128,9 @@ def soft_nearest_neighbor_loss(
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it, what
             came and what is expected. NaN and infinity raise on the CPU; on a GPU they
-            give a NaN loss, since no value is read there. Squared distances that
-            float64 cannot tell apart at this T raise a warning on the CPU.
+            give a NaN loss, since no value is read there. Distances over T that
+            float64 rounds by more than 0.01 raise a warning on the CPU: cosine
+            distances at a T below 2e-14, squared Euclidean ones by their size.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
@@ -137,7 +150,13 @@ def soft_nearest_neighbor_loss(
     )
     gathered = gather_distributed and has_peers()
     if gathered:
-        batch = gather_batch(batch)
+        batch = gather_batch(
+            batch,
+            temperature=temperature,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            distance=distance,
+        )
     losses, anchors = row_losses(
         batch,
         temperature=temperature,
@@ -198,6 +217,9 @@ def whole_matrix_losses(
     """
     distances = pairwise_distance(batch.embeddings, batch.ref_embeddings, distance)
     logits = sampling_logits(distances, temperature)
+    if has_gradient(temperature) and logits.numel() and reading_is_free(logits):
+        largest = float(logits.detach().abs().max())
+        check_slope(largest, temperature, logits.dtype)
     masks = neighbor_masks(
         batch.labels, batch.ref_labels, ignore_index, batch.own_column
     )
@@ -264,8 +286,9 @@ class SoftNearestNeighborLoss(nn.Module):
             where there is only one.
 
     Raises:
-        ValueError, TypeError: as the function does; and in all processes, if their rows
-            differ in columns, dtype, or whether they have a gradient.
+        ValueError, TypeError: as the function does; and in all processes, if they
+            differ in temperature, ignore_index, reduction or distance, or their rows in
+            columns, dtype, or whether they have a gradient.
 
     Example:
         >>> criterion = SoftNearestNeighborLoss(temperature=0.1)
@@ -351,6 +374,9 @@ def published_soft_nearest_neighbor_loss(
     Returns:
         0-d.
 
+    Raises:
+        ValueError, TypeError: an argument does not fit.
+
     Example:
         >>> embeddings, labels = torch.eye(4), torch.tensor([0, 0, 1, 1])
         >>> published_soft_nearest_neighbor_loss(embeddings, labels)  # -log(1/3)
@@ -358,6 +384,8 @@ def published_soft_nearest_neighbor_loss(
 
     Derived in chapter 4.
     """
+    check_rows(embeddings, "embeddings")
+    check_labels(labels, embeddings)
     epsilon = check_real(epsilon, "epsilon", least=0)
     units = None if units is None else check_integer(units, "units", least=1)
     distances = published_cosine_distance(embeddings[:, :units])

@@ -18,10 +18,15 @@ from torch import Tensor
 
 from snnl_tutorial.loss.batch import Batch
 from snnl_tutorial.loss.checks import reading_is_free, refuse_second_derivatives
-from snnl_tutorial.loss.distance import as_real_rows, check_squared_range
+from snnl_tutorial.loss.distance import (
+    TOLERANCE,
+    as_real_rows,
+    check_range,
+)
 from snnl_tutorial.loss.factors import distance_factors
 from snnl_tutorial.loss.masking import log_zero, tile_masks
 from snnl_tutorial.loss.precision import full_precision
+from snnl_tutorial.loss.temperature import check_slope, has_gradient
 from snnl_tutorial.loss.tiles import Tiles
 
 BLOCK, GPU_BLOCK = 512, 4096
@@ -45,15 +50,19 @@ def tiled_losses(
     rows, refs = as_real_rows(batch.embeddings), None
     if batch.ref_embeddings is not None:
         refs = as_real_rows(batch.ref_embeddings)
-    factors = distance_factors(rows, refs, distance)
+    wide = is_cold(temperature, rows.dtype)
+    factors = distance_factors(rows, refs, distance, wide)
     largest = largest_logit(factors.largest, temperature)
+    if largest is not None:
+        if has_gradient(temperature):
+            furthest = largest + factors.offset / float(temperature.detach())
+            check_slope(furthest, temperature, rows.dtype)
+        check_range(largest, rows.dtype, factors.left.dtype)
     on_gpu = isinstance(temperature, Tensor) and not reading_is_free(temperature)
     if isinstance(temperature, Tensor) and (on_gpu or temperature.requires_grad):
         temperature = temperature.to(factors.left, non_blocking=True)
     else:
         temperature = float(temperature)
-    if distance == "sqeuclidean" and largest is not None:
-        check_squared_range(largest, rows.dtype)
     tiles = Tiles(
         factors=factors,
         temperature=temperature,
@@ -75,6 +84,12 @@ def largest_logit(largest: float | Tensor, temperature: float | Tensor) -> float
             return None
     number = temperature.item() if isinstance(temperature, Tensor) else temperature
     return float(largest) / number
+
+
+def is_cold(temperature: float | Tensor, dtype: torch.dtype) -> bool:
+    """Whether cosine distances over T, of about 1/T, are rounded too much."""
+    largest = largest_logit(1.0, temperature)
+    return largest is not None and torch.finfo(dtype).eps * largest > TOLERANCE
 
 
 def exp_in_range(largest: float | None, dtype: torch.dtype) -> bool:

@@ -1,15 +1,32 @@
 """One row for each way to call the loss wrongly: which error, and what it says."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
+from pytorch_metric_learning.distances import CosineSimilarity, DotProductSimilarity
+from torch import nn
 
 from snnl_tutorial import (
     AnnealedTemperature,
     ConstantTemperature,
+    LayerwiseSoftNearestNeighborLoss,
     LearnedTemperature,
+    SoftNearestNeighborLoss,
     entanglement,
     soft_nearest_neighbor_loss,
+)
+from snnl_tutorial.loss.distance import (
+    as_real_rows,
+    cosine_distance,
+    normalize_rows,
+    pairwise_distance,
+    published_cosine_distance,
+    squared_euclidean_distance,
+)
+from snnl_tutorial.loss.soft_nearest_neighbor import (
+    published_soft_nearest_neighbor_loss,
 )
 
 ROWS = torch.eye(4)
@@ -204,6 +221,41 @@ BAD = {
         TypeError,
         "distance.*callable.*int",
     ),
+    "distance: a similarity": (
+        ROWS,
+        LABELS,
+        {"distance": CosineSimilarity()},
+        ValueError,
+        "distance must be small.*got a similarity, CosineSimilarity.*1 - similarity",
+    ),
+    "embeddings: sparse": (
+        ROWS.to_sparse(),
+        LABELS,
+        {},
+        TypeError,
+        "embeddings must be a dense tensor; got torch.sparse_coo",
+    ),
+    "embeddings: nested": (
+        torch.nested.as_nested_tensor(ROWS),
+        LABELS,
+        {},
+        TypeError,
+        "embeddings must be a dense tensor; got a nested tensor",
+    ),
+    "labels: sparse": (
+        ROWS,
+        LABELS.to_sparse(),
+        {},
+        TypeError,
+        "labels must be a dense tensor; got torch.sparse_coo",
+    ),
+    "ref_embeddings: sparse": (
+        ROWS,
+        LABELS,
+        {"ref_embeddings": ROWS.to_sparse_coo(), "ref_labels": LABELS},
+        TypeError,
+        "ref_embeddings must be a dense tensor; got torch.sparse_coo",
+    ),
     "distance: wrong shape": (
         ROWS,
         LABELS,
@@ -268,6 +320,55 @@ def test_singletons_raise_passes_where_there_is_none():
     assert loss.item() > 0
 
 
+OF_ROWS = [as_real_rows, normalize_rows, published_cosine_distance]
+OF_TWO = [
+    cosine_distance,
+    squared_euclidean_distance,
+    pairwise_distance,
+    functools.partial(pairwise_distance, distance=torch.cdist),
+]
+BAD_ROWS = {
+    "1-d": (ROWS[0], ValueError, r"must have shape \(N, D\) .*; got \(4,\)"),
+    "0-d": (ROWS[0, 0], ValueError, r"must have shape \(N, D\) .*; got \(\)"),
+    "images": (torch.ones(2, 1, 2, 2), ValueError, r"\(2, 1, 2, 2\); flatten"),
+    "complex images": (torch.ones(2, 2, 2) * 1j, ValueError, r"\(2, 2, 2\); flatten"),
+    "no columns": (ROWS[:, :0], ValueError, r"got \(4, 0\)"),
+    "integers": (ROWS.long(), TypeError, "must be float32.*int64"),
+    "a list": ([[1.0]], TypeError, "must be a torch.Tensor; got list"),
+    "sparse": (ROWS.to_sparse(), TypeError, "must be a dense tensor"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_ROWS))
+@pytest.mark.parametrize("function", OF_ROWS + OF_TWO)
+def test_rows_of_another_shape_or_kind_are_named(function, name):
+    rows, error, message = BAD_ROWS[name]
+    with pytest.raises(error, match=f"^rows {message}|^rows .*{message}"):
+        function(rows)
+    if function in OF_TWO:
+        with pytest.raises(error, match=f"^others .*{message}"):
+            function(ROWS, rows)
+
+
+@pytest.mark.parametrize("function", OF_TWO)
+@pytest.mark.parametrize(
+    ("others", "error", "message"),
+    [
+        (ROWS[:, :2], ValueError, r"as many columns as rows \(4\); got 2"),
+        (ROWS.double(), TypeError, r"the dtype of rows \(torch.float32\); got .*64"),
+        (ROWS.to("meta"), ValueError, r"on the device of rows \(cpu\); got meta"),
+    ],
+)
+def test_others_that_do_not_fit_the_rows_are_named(function, others, error, message):
+    with pytest.raises(error, match=f"others must .*{message}"):
+        function(ROWS, others)
+
+
+def test_the_published_loss_takes_rows_too():
+    with pytest.raises(ValueError, match=r"must have shape \(N, D\)"):
+        published_soft_nearest_neighbor_loss(torch.ones(4, 2, 2), LABELS)
+
+
 BAD_MEASURES = {
     "labels": ((ROWS, LABELS.float()), {}, TypeError, "labels.*float32"),
     "embeddings": ((ROWS.long(), LABELS), {}, TypeError, "embeddings.*int64"),
@@ -301,13 +402,43 @@ def test_a_bad_epoch_is_named():
         AnnealedTemperature().set_epoch(-1)
 
 
-def test_squared_distances_that_float64_rounds_are_warned_of():
-    rows = ROWS.clone()
-    rows[:2, 0] += 1e8  # beside it, the other columns are lost
-    with pytest.warns(UserWarning, match="scale the columns"):
-        soft_nearest_neighbor_loss(rows, LABELS, distance="sqeuclidean")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda distance: SoftNearestNeighborLoss(distance=distance),
+        lambda distance: entanglement(ROWS, LABELS, distance=distance),
+        lambda distance: pairwise_distance(ROWS, distance=distance),
+        lambda distance: LayerwiseSoftNearestNeighborLoss(
+            nn.Linear(4, 2), nn.MSELoss(), 1.0, distance=distance
+        ),
+    ],
+)
+def test_a_similarity_is_no_distance(call):
+    with pytest.raises(ValueError, match="a similarity, DotProductSimilarity"):
+        call(DotProductSimilarity())
 
 
-def test_an_integer_of_numpy_is_an_integer():
-    want = soft_nearest_neighbor_loss(ROWS, LABELS, ignore_index=1)
-    assert soft_nearest_neighbor_loss(ROWS, LABELS, ignore_index=np.int64(1)) == want
+FAR = torch.tensor([[1e8, 0.0], [1e8, 1.0], [0.0, 1.0], [0.0, 0.0]])
+"""Beside the first column, the second one is lost."""
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        functools.partial(soft_nearest_neighbor_loss, distance="sqeuclidean"),
+        functools.partial(entanglement, temperature=1.0, distance="sqeuclidean"),
+        SoftNearestNeighborLoss(distance="sqeuclidean"),
+        LayerwiseSoftNearestNeighborLoss(
+            nn.Sequential(nn.Flatten()),
+            lambda *_: torch.zeros(()),
+            factor=1.0,
+            layers=["0"],
+            distance="sqeuclidean",
+        ),
+    ],
+    ids=["function", "entanglement", "module", "layerwise"],
+)
+def test_distances_that_float64_rounds_are_warned_of_where_it_was_called(criterion):
+    with pytest.warns(UserWarning, match="scale the columns") as warned:
+        criterion(FAR, LABELS)
+    assert {warning.filename for warning in warned} == {__file__}

@@ -23,6 +23,17 @@ def test_the_articles_distance_matrix(function):
     assert torch.allclose(function(ARTICLE_ROWS), ARTICLE_DISTANCES, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128]
+)
+def test_the_published_distance_equals_the_double_loop(dtype):
+    rows = rows_of(0, 9, 5, dtype)
+    want = oracle.distances(rows.numpy())
+    got = published_cosine_distance(rows)
+    assert not got.is_complex()
+    np.testing.assert_allclose(got.numpy(), want, atol=1e-6)
+
+
 @given(
     seed=st.integers(0, 10_000),
     n=st.integers(1, 9),

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import benchmarks.distributed
 from snnl_tutorial import (
+    AnnealedTemperature,
     LearnedTemperature,
     SoftNearestNeighborLoss,
     soft_nearest_neighbor_loss,
@@ -273,10 +274,11 @@ def largest_tensor():
     return torch.tensor(largest.elements)
 
 
-def complaint(rows, labels, *references):
+def complaint(rows, labels, *references, **settings):
     """The error of a loss; the collective after it must still fit."""
+    criterion = SoftNearestNeighborLoss(gather_distributed=True, **settings)
     try:
-        SoftNearestNeighborLoss(gather_distributed=True)(rows, labels, *references)
+        criterion(rows, labels, *references)
     except ValueError as error:
         return str(error)
     return ""
@@ -294,7 +296,23 @@ def complaints():
         "references": complaint(rows, labels, *([] if first else [rows, labels])),
         "requires_grad": complaint(rows.clone().requires_grad_(first), labels),
         "no_grad": no_grad,
+        "T": complaint(rows, labels, temperature=0.5 if first else 0.3),
+        "learned": complaint(
+            rows, labels, temperature=LearnedTemperature(1.0 if first else 1.0 + 1e-6)
+        ),
+        "annealed": complaint(rows, labels, temperature=annealed(epoch=3 - first)),
+        "ignore_index": complaint(rows, labels, ignore_index=-100 if first else 1),
+        "reduction": complaint(rows, labels, reduction="sum" if first else "none"),
+        "distance": complaint(
+            rows, labels, distance="sqeuclidean" if first else torch.cdist
+        ),
     }
+
+
+def annealed(epoch):
+    temperature = AnnealedTemperature()
+    temperature.set_epoch(epoch)
+    return temperature
 
 
 def work(folder):
@@ -451,9 +469,17 @@ def test_memory_is_linear_in_the_whole_batch(results):
         ("references", "got embeddings", "ref_embeddings"),
         ("requires_grad", "with a gradient", "without a gradient"),
         ("no_grad", "with a gradient", "without a gradient"),
+        ("T", "temperature=0.5", "temperature=0.3"),
+        ("learned", "temperature=1.0", "temperature=1.00000"),
+        ("annealed", r"temperature=0.54\d+", r"temperature=0.46\d+"),
+        ("ignore_index", "ignore_index=-100", "ignore_index=1"),
+        ("reduction", "reduction='sum'", "reduction='none'"),
+        ("distance", "distance='sqeuclidean'", "distance='cdist'"),
     ],
 )
-def test_rows_that_do_not_fit_together_raise_in_all(results, what, first, second):
+def test_rows_and_settings_that_do_not_fit_together_raise_in_all(
+    results, what, first, second
+):
     for result in results:
         here, there = f"{first}.* in process 0", f"{second}.* in 1"
         wanted = f"gather_distributed needs .* rows in all processes.*{here}, .*{there}"

@@ -17,9 +17,10 @@ def clusters(spread, n=60, seed=0):
 
 
 @pytest.mark.parametrize("distance", ["cosine", "sqeuclidean"])
-@pytest.mark.parametrize("spread", [0.4, 1.0])
-def test_the_minimum_over_temperature(distance, spread):
+@pytest.mark.parametrize(("spread", "alone"), [(0.4, 0), (1.0, 9)])
+def test_the_minimum_over_temperature(distance, spread, alone):
     rows, labels = clusters(spread)
+    labels[:alone] = torch.arange(alone) + 10  # each in a class of its own
     measured = entanglement(rows, labels, distance=distance)
     table = oracle.distances(rows.numpy(), None, distance)
     scan = np.geomspace(1e-3, 1e3, 121) * table.mean()
@@ -65,6 +66,19 @@ def test_chance_is_what_shuffled_labels_give():
     order = torch.randperm(300, generator=torch.Generator().manual_seed(5))
     shuffled = entanglement(rows, labels[order])
     assert shuffled.value == pytest.approx(shuffled.chance, abs=0.03)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "sqeuclidean", torch.cdist])
+@pytest.mark.parametrize("alone", [1, 9])
+def test_rows_alone_in_their_class_do_not_count_in_the_chance(distance, alone):
+    rows, labels = clusters(0.3, n=300 + alone)
+    labels[:alone] = torch.arange(alone) + 10
+    counts = labels.bincount()
+    counts = counts[counts > 1].double()
+    shares = (counts - 1) / (len(rows) - 1)  # of a row's class among the other rows
+    want = -(counts * shares.log()).sum() / counts.sum()
+    measured = entanglement(rows, labels, distance=distance)
+    assert measured.chance == pytest.approx(want.item(), abs=0.02)
 
 
 def test_the_seed_decides_the_shuffles():

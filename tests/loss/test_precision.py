@@ -1,5 +1,7 @@
 """No product is rounded inside the block, and everything is as before after it."""
 
+from contextlib import ExitStack
+
 import pytest
 import torch
 
@@ -36,6 +38,33 @@ def test_an_error_inside_leaves_everything_as_before(setting):
     with pytest.raises(KeyError), torch.autocast("cpu", torch.bfloat16):
         with full_precision(ROWS):
             raise KeyError
+    assert float32_products("cpu") == before
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 2, 0), (0, 2, 1), (2, 1, 0)])
+def test_products_are_exact_until_the_last_block_is_left(setting, order):
+    """As when several threads are inside, each in a block of its own."""
+    before = float32_products("cpu")
+    blocks = [full_precision(ROWS) for _ in order]
+    for block in blocks:
+        block.__enter__()
+    for number in order:
+        assert float32_products("cpu") in EXACT
+        blocks[number].__exit__(None, None, None)
+    assert float32_products("cpu") == before
+    assert torch.get_float32_matmul_precision() == setting
+
+
+def test_a_block_that_begins_inside_another_outlasts_it(setting):
+    before, first = float32_products("cpu"), ExitStack()
+    for _ in range(3):
+        first.enter_context(full_precision(ROWS))
+        later = ExitStack()
+        later.enter_context(full_precision(ROWS))
+        first.close()
+        assert float32_products("cpu") in EXACT
+        first = later
+    first.close()
     assert float32_products("cpu") == before
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.losses import NCALoss
 
 from snnl_tutorial import (
@@ -90,8 +91,6 @@ def test_equal_to_nca_loss_of_pytorch_metric_learning(distance, temperature):
     if distance == "cosine":  # |u - v|^2 / 2 of unit rows, so T doubles
         peer, inputs = NCALoss(softmax_scale=0.5 / temperature), rows
     else:
-        from pytorch_metric_learning.distances import LpDistance
-
         peer = NCALoss(
             softmax_scale=1 / temperature,
             distance=LpDistance(normalize_embeddings=False, power=2),
@@ -337,6 +336,15 @@ def test_a_callable_distance_equals_the_loop_on_its_table():
     got = soft_nearest_neighbor_loss(rows, labels, distance=torch.cdist)
     want = oracle.loss(rows, labels, table=table.numpy())
     assert got.item() == pytest.approx(want, rel=1e-10)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_distance_of_pytorch_metric_learning_is_a_callable_like_any(power):
+    rows, labels = rows_of(0, 10, 3, torch.float64), labels_of(0, 10)
+    distance = LpDistance(normalize_embeddings=False, power=power)
+    got = soft_nearest_neighbor_loss(rows, labels, distance=distance)
+    table = oracle.distances(rows.numpy(), None, "sqeuclidean") ** (power / 2)
+    assert got.item() == pytest.approx(oracle.loss(rows, labels, table=table), rel=1e-6)
 
 
 # Where the published form breaks -------------------------------------------------

@@ -11,6 +11,7 @@ from snnl_tutorial import (
     ConstantTemperature,
     LearnedTemperature,
     SoftNearestNeighborLoss,
+    soft_nearest_neighbor_loss,
 )
 from snnl_tutorial.loss.temperature import as_temperature, check_temperature
 
@@ -112,6 +113,63 @@ def test_log_t_is_wide_whatever_the_default_dtype():
     finally:
         torch.set_default_dtype(torch.float32)
     assert learned().item() == pytest.approx(0.1, rel=1e-6)
+
+
+def gradient_in(temperature, distance, block):
+    """Of the loss of a row whose partner lies on the other side, a stranger at 0."""
+    loss = soft_nearest_neighbor_loss(
+        torch.tensor([[1.0, 0.0]]),
+        torch.tensor([0]),
+        temperature=temperature,
+        distance=distance,
+        ref_embeddings=torch.tensor([[-1.0, 0.0], [1.0, 0.0]]),
+        ref_labels=torch.tensor([0, 1]),
+        block_size=block,
+    )
+    return torch.autograd.grad(loss, temperature)[0]
+
+
+WAYS = [("cosine", None), ("cosine", 1), ("sqeuclidean", None), (torch.cdist, None)]
+
+
+@pytest.mark.filterwarnings("ignore:distances over the temperature")  # of course
+@pytest.mark.parametrize(("distance", "block"), WAYS)
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        (torch.float16, [0.01, 0.1]),
+        (torch.bfloat16, [1e-18, 1e-9, 0.1]),
+        (torch.float32, [1e-18, 1e-12, 1e-6, 0.01, 0.1]),
+        (torch.float64, [1e-18, 1e-12, 1e-6, 0.01, 0.1]),
+    ],
+)
+def test_where_a_temperature_is_taken_its_gradient_is_right(
+    distance, block, dtype, values
+):
+    d = 4 if distance == "sqeuclidean" else 2
+    for value in values:
+        temperature = torch.tensor(value, dtype=dtype, requires_grad=True)
+        gradient = gradient_in(temperature, distance, block).item()
+        assert gradient == pytest.approx(-d / temperature.item() ** 2, rel=0.01)
+
+
+@pytest.mark.parametrize(("distance", "block"), WAYS)
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        (torch.float16, [1e-3, 5e-3]),
+        (torch.bfloat16, [1e-29, 5e-20]),
+        (torch.float32, [1e-29, 1e-20, 5e-20]),
+        (torch.float64, [1e-29, 1e-20, 5e-20]),  # the rows are float32
+    ],
+)
+def test_a_temperature_whose_gradient_would_overflow_is_refused(
+    distance, block, dtype, values
+):
+    for value in values:
+        temperature = torch.tensor(value, dtype=dtype, requires_grad=True)
+        with pytest.raises(ValueError, match="temperature, which has a gradient, must"):
+            gradient_in(temperature, distance, block)
 
 
 @pytest.mark.parametrize("value", [1e-31, 1e31, 1e-320])

@@ -82,6 +82,39 @@ def test_equal_to_the_loop(block, temperature, distance):
     assert torch.allclose(got, torch.from_numpy(want), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("block", [None, 7])
+@pytest.mark.parametrize("temperature", [1e-5, 1e-6, 1e-7, 1e-9, 1e-12])
+@pytest.mark.parametrize("with_refs", [False, True])
+def test_cosines_of_close_pairs_are_exact_at_the_lowest_temperatures(
+    block, temperature, with_refs
+):
+    """All distances are near T, where float32 cosines are off by 1e-7."""
+    labels, ref_labels = labels_of(0, 24), labels_of(1, 24)
+    rows = torch.ones(24, 6, dtype=torch.float64)
+    rows += 2 * temperature**0.5 * rows_of(0, 24, 6, torch.float64)
+    rows, refs = (rows.float() * scale for scale in (1, 3))  # as float32 has them
+    settings = {"refs": refs.double().numpy(), "ref_labels": ref_labels}
+    want, _ = oracle.row_losses(
+        rows.double().numpy(), labels, temperature, **(settings if with_refs else {})
+    )
+    settings = {"ref_embeddings": refs, "ref_labels": ref_labels}
+    got = soft_nearest_neighbor_loss(
+        rows,
+        labels,
+        temperature=temperature,
+        reduction="none",
+        block_size=block,
+        **(settings if with_refs else {}),
+    )
+    near = max(1e-5, 1e-15 / temperature) if temperature < 1e-5 else 2e-2
+    assert torch.allclose(got.double(), torch.from_numpy(want), rtol=near, atol=near)
+
+
+def test_cosines_that_float64_rounds_are_warned_of():
+    with pytest.warns(UserWarning, match=r"of up to 1.0e\+15, are rounded by 2.2e-01"):
+        soft_nearest_neighbor_loss(rows_of(0, 8, 3), labels_of(0, 8), temperature=1e-15)
+
+
 @pytest.mark.parametrize("temperature", [0.01, 0.5])
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_gradcheck_across_tiles(temperature, distance):
@@ -189,7 +222,7 @@ def test_where_no_value_is_read_nan_comes_out_as_nan(
     for place in (
         "batch.check_finite",
         "soft_nearest_neighbor.check_temperature",
-        "tiled.check_squared_range",
+        "tiled.check_range",
     ):
         monkeypatch.setattr(f"snnl_tutorial.loss.{place}", lambda value, *_: value)
     if cold:
