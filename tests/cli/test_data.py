@@ -100,7 +100,7 @@ def test_import_names_the_files(server, tmp_path, snnl_data):
     [
         (["fetch", "mnist"], "no server sent the right file: http://127.0.0.1:"),
         (["fetch", "kmnist"], "name must be 'mnist' or "),
-        (["import", "mnist", "--from", "nowhere"], "no train-images-idx3-ubyte or "),
+        (["import", "mnist", "--from", "nowhere"], "no folder nowhere"),
     ],
 )
 def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server, snnl_data):
@@ -112,12 +112,12 @@ def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server, snnl_da
     assert done.stderr.count("\n") == 1
 
 
-def test_a_missing_pooch_is_one_line(monkeypatch, snnl_data):
-    monkeypatch.setitem(sys.modules, "pooch", None)
+def test_a_missing_package_is_one_line(monkeypatch, snnl_data):
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
     monkeypatch.delenv("SNNL_DATA", raising=False)
     done = snnl_data("list")
     assert done.status == 1
-    assert done.stderr.startswith("snnl: the full data sets need pooch: ")
+    assert done.stderr.startswith("snnl: the full data sets need platformdirs: ")
     assert done.stderr.count("\n") == 1
 
 
