@@ -12,7 +12,7 @@ settings.load_profile("snnl")
 
 @pytest.fixture
 def disk_limit():
-    """A block in which no file can grow beyond `size`: writes fail as on a full disk."""
+    """A block in which no file grows beyond `size`: writes fail as on a full disk."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
