@@ -16,11 +16,14 @@ from snnl_tutorial.files import read_at_most, write_atomically
 
 def cache_folder() -> Path:
     """Return the folder of the full sets: `SNNL_DATA`, or else the user's cache."""
-    if folder := os.environ.get("SNNL_DATA"):
+    if given := os.environ.get("SNNL_DATA"):
         try:
-            return Path(folder).expanduser()
+            folder = Path(given).expanduser()
         except RuntimeError as error:
-            raise ValueError(f"SNNL_DATA: {folder} is no one's home folder") from error
+            raise ValueError(f"SNNL_DATA: {given} is no one's home folder") from error
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"SNNL_DATA: {folder} is not a folder")
+        return folder
     try:
         import platformdirs
     except ImportError as error:
@@ -44,9 +47,10 @@ def import_files(name: str, source: str | os.PathLike[str]) -> list[Path]:
 
     Raises:
         ValueError: an unknown name, or a file that differs from the published one.
-        FileNotFoundError: the folder is missing, or a file is not in it.
-        OSError: the folder or a file in it is something else, or cannot be read; or
-            the cache cannot be written.
+        NotADirectoryError: there is no such folder.
+        FileNotFoundError: a file is not in the folder.
+        OSError: a file is not a regular file, or cannot be read; or the cache cannot be
+            written.
     """
     full = full_set(name)
     folder = cache_folder() / name
@@ -64,12 +68,13 @@ def read_source(source: str | os.PathLike[str], file: str, full: FullSet) -> byt
 
     Raises:
         ValueError: the file differs from the published one.
-        FileNotFoundError: the folder is missing, or the file is not in it.
-        OSError: either of them is something else, or cannot be read.
+        NotADirectoryError: there is no such folder.
+        FileNotFoundError: the file is not in the folder.
+        OSError: it is not a regular file, or cannot be read.
     """
     source = Path(source)
-    if not source.exists():
-        raise FileNotFoundError(f"no folder {source}")
+    if not source.is_dir():
+        raise NotADirectoryError(f"no folder {source}")
     names = dict.fromkeys((file, f"{file.removesuffix('.gz')}.gz"))
     for path in (source / name for name in names):
         with suppress(FileNotFoundError):

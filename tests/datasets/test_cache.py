@@ -1,8 +1,10 @@
 """Importing from a folder, and where the cache is."""
 
+import contextlib
 import gzip
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,18 @@ LAST = "t10k-labels-idx1-ubyte"
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
+def source(monkeypatch):
     """A folder of published files, and an empty cache; no server is there."""
-    fakes.use_data_folder(tmp_path, monkeypatch)
-    fakes.write_full_json(tmp_path, "http://127.0.0.1:1/")
-    folder = tmp_path / "source"
+    # Root's tmp_path is closed to the ordinary user of some tests.
+    with tempfile.TemporaryDirectory() as given:
+        top = Path(given).resolve()
+        top.chmod(0o755)
+        fakes.use_data_folder(top, monkeypatch)
+        fakes.write_full_json(top, "http://127.0.0.1:1/")
+        yield fill(top / "source")
+
+
+def fill(folder):
     folder.mkdir()
     for file, content in {**fakes.MNIST, **fakes.BALANCED}.items():
         (folder / file).write_bytes(content)
@@ -115,6 +124,50 @@ def test_a_load_reads_no_more_than_a_published_file_has(strange, source):
     words = f"{LAST}.* {STRANGE[strange]}"
     with pytest.raises((OSError, ValueError), match=words):
         load_dataset("mnist", "test", size="full")
+
+
+@contextlib.contextmanager
+def ordinary_user():
+    """Root may read and write everything: be nobody for a while."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("forbidden", [".", LAST, "train-images-idx3-ubyte"])
+def test_what_may_not_be_read_is_not_taken_for_missing(forbidden, source):
+    (source / forbidden).chmod(0)
+    with ordinary_user(), pytest.raises(PermissionError, match="source/t.*ubyte"):
+        import_files("mnist", source)
+    assert not cache_folder().exists()
+
+
+@pytest.mark.parametrize("call", [fetch, load_dataset])
+@pytest.mark.parametrize("forbidden", [".", LAST])
+def test_what_may_not_be_read_in_the_cache_is_not_taken_for_missing(
+    call, forbidden, source
+):
+    import_files("mnist", source)
+    (cache_folder() / "mnist" / forbidden).chmod(0)
+    arguments = ["mnist"] if call is fetch else ["mnist", "test", "full"]
+    with ordinary_user(), pytest.raises(PermissionError, match="cache/mnist/t.*ubyte"):
+        call(*arguments)
+
+
+@pytest.mark.parametrize("call", [fetch, lambda name: import_files(name, "source")])
+def test_a_cache_that_may_not_be_written_is_named(call, source, monkeypatch):
+    monkeypatch.chdir(source.parent)
+    cache_folder().mkdir()
+    cache_folder().chmod(0o555)
+    words = str(cache_folder())
+    with ordinary_user(), pytest.raises(PermissionError, match=words):
+        call("mnist")
+    assert list(cache_folder().iterdir()) == []
 
 
 def test_import_takes_the_folder_as_a_string(source):
