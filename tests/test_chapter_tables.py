@@ -31,6 +31,7 @@ def project(tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         '[project.urls]\nRepository = "https://github.com/ann/book"\n'
     )
+    (tmp_path / "_config.yml").write_text("repository:\n  branch: v1.2\n")
     (tmp_path / "README.md").write_text(PAGE)
     (tmp_path / "book" / "index.md").write_text(PAGE)
     (tmp_path / "book" / "_toc.yml").write_text(CONTENTS)
@@ -55,7 +56,7 @@ def test_both_tables_say_what_the_chapters_say_in_the_order_of_the_book(project)
         "| 2 | [Late](book/chapters/02_late.ipynb) | Is it too late? |",
         "| 1 | [Early](book/chapters/01_early.ipynb) | How early? |",
     ]
-    colab = f"{COLAB}/ann/book/blob/main/book/chapters"
+    colab = f"{COLAB}/ann/book/blob/v1.2/book/chapters"
     index = (project / "book" / "index.md").read_text()
     assert [line for line in index.splitlines() if line.startswith("| [")] == [
         "| [2 Late](chapters/02_late.ipynb) | Is it too late? | 12 "

@@ -1,6 +1,7 @@
 """What installs, where, and with what: the files around the package."""
 
 import ast
+import email
 import os
 import re
 import subprocess
@@ -115,7 +116,7 @@ def test_one_version_everywhere():
 def test_the_citation_file_has_what_the_format_demands():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
-    assert citation["license"] == PROJECT["license"]
+    assert citation["license"] == PROJECT["license"].split(" AND ")[0]  # of the code
     for reference in citation["references"]:
         assert {"type", "title", "authors", "year"} <= set(reference)
 
@@ -229,13 +230,28 @@ def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
         for p in ROOT.glob("book/chapters/*.ipynb")
     }
     assert len(book) >= 8
-    assert {name for name in names if "/book/" in name} == book
+    shipped = "snnl_tutorial/book/"
+    assert {name for name in names if name.startswith(shipped)} == book
     sources = {str(p.relative_to(ROOT)) for p in ROOT.glob("snnl_tutorial/**/*.py")}
     assert sources <= names
-    assert {
-        f"{info}/licenses/LICENSE",
-        f"{info}/licenses/data/LICENSES.md",
-    } <= names
+
+
+def test_the_wheel_states_the_licenses_of_all_that_it_holds(built):
+    """Code under MIT, chapters under CC BY 4.0, MNIST under CC BY-SA 3.0."""
+    info = f"snnl_tutorial-{PROJECT['version']}.dist-info"
+    with zipfile.ZipFile(built[0]) as archive:
+        metadata = email.message_from_bytes(archive.read(f"{info}/METADATA"))
+        texts = {
+            file: archive.read(f"{info}/licenses/{file}").decode()
+            for file in metadata.get_all("License-File")
+        }
+    assert metadata["License-Expression"] == "MIT AND CC-BY-4.0 AND CC-BY-SA-3.0"
+    assert texts == {
+        file: (ROOT / file).read_text()
+        for file in ("LICENSE", "book/LICENSE.md", "data/LICENSES.md")
+    }
+    assert "(CC BY 4.0)" in texts["book/LICENSE.md"]
+    assert "CC BY-SA 3.0" in texts["data/LICENSES.md"]
 
 
 def test_the_sdist_holds_the_sources_and_nothing_built(built):

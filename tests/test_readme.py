@@ -67,7 +67,8 @@ def test_links_lead_somewhere():
 def test_links_into_the_project_name_files_that_exist():
     """On GitHub, Colab and Binder, from any text file: chapters and pages, too."""
     home = "/".join(set_repository.current_home(ROOT))
-    link = re.compile(rf"{home}/(?:blob/main|main\?urlpath=lab/tree)/([\w./-]*\w)")
+    ref = set_repository.current_ref(ROOT)
+    link = re.compile(rf"{home}/(?:blob/{ref}|{ref}\?urlpath=lab/tree)/([\w./-]*\w)")
     found = {
         (path.name, target)
         for path, text in set_repository.text_files(ROOT)

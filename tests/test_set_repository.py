@@ -11,20 +11,24 @@ import set_repository
 OLD, NEW = "ann/old-name", "bob/new.name"
 
 
-def write_project(root, home):
+def write_project(root, home, ref="main"):
     owner, name = home.split("/")
-    colab = f"https://colab.research.google.com/github/{home}/blob/main/book/01.ipynb"
+    colab = f"https://colab.research.google.com/github/{home}/blob/{ref}/book/01.ipynb"
+    at = "" if ref == "main" else f"@{ref}"
     texts = {
         "pyproject.toml": f'[project.urls]\nRepository = "https://github.com/{home}"\n',
         "README.md": f"[Run]({colab}), git clone https://github.com/{home}.git, "
         f"see https://{owner}.github.io/{name}/index.html and github.com/{home}.\n",
-        "_config.yml": f"repository:\n  url: https://github.com/{home}\r\n",
+        "_config.yml": f"repository:\n  url: https://github.com/{home}\r\n"
+        f"  branch: {ref}  # or a tag\r\n",
         "package/runs/records.py": f"# https://github.com/{home}\n",
         "CITATION.cff": f'repository-code: "https://github.com/{home}"\n',
         "book/01.ipynb": json.dumps(
             {
-                "cell": f"!pip install git+https://github.com/{home}.git\n",
-                "link": f"https://mybinder.org/v2/gh/{home}/main",
+                "cell": f"!pip install git+https://github.com/{home}.git{at}\n",
+                "quoted": f"'git+https://github.com/{home}{at}'",
+                "link": f"https://mybinder.org/v2/gh/{home}/{ref}?urlpath=lab",
+                "code": f"https://github.com/{home}/blob/{ref}/loss/tiles.py",
             }
         ),
     }
@@ -71,6 +75,32 @@ def test_there_and_back_again(project):
     assert contents(project) == before
 
 
+@pytest.mark.parametrize("ref", ["v1.0.0", "v2.0.0-rc.1", "release"])
+def test_a_release_installs_and_shows_itself_and_the_way_leads_back(
+    ref, project, tmp_path_factory
+):
+    before = contents(project)
+    expected = tmp_path_factory.mktemp("expected")
+    write_project(expected, OLD, ref)
+    for start in ("main", "v0.9"):
+        for step in (start, ref):
+            assert set_repository.main(["--ref", step, "--root", str(project)]) == 0
+        for path, content in contents(project).items():
+            twin = expected / path.relative_to(project)
+            assert content == (twin.read_bytes() if twin.exists() else before[path])
+    assert set_repository.main(["--check", "--root", str(project)]) == 0
+    assert set_repository.main(["--ref", "main", "--root", str(project)]) == 0
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize("ref", ["feature/x", "v1 0", "a?b"])
+def test_a_ref_that_no_link_can_hold_is_refused(ref, project, capsys):
+    before = contents(project)
+    assert set_repository.main(["--ref", ref, "--root", str(project)]) == 1
+    assert "expected a tag or a branch without a slash" in capsys.readouterr().err
+    assert contents(project) == before
+
+
 def test_check_names_the_files_that_differ_and_changes_nothing(project, capsys):
     pyproject = project / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().replace(OLD, NEW))
@@ -108,8 +138,11 @@ def test_a_bare_clone_can_run_it(project):
     assert NEW in (project / "README.md").read_text()
 
 
-@pytest.mark.parametrize("arguments", [[], ["https://github.com/a/b", "--check"]])
-def test_either_an_address_or_a_check(arguments, project):
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["https://github.com/a/b", "--check"], ["--ref", "v1", "--check"]],
+)
+def test_one_thing_at_a_time(arguments, project):
     with pytest.raises(SystemExit, match="2"):
         set_repository.main([*arguments, "--root", str(project)])
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from set_repository import HomeError, current_home
+from set_repository import HomeError, current_home, current_ref
 
 from snnl_tutorial.files import write_atomically
 
@@ -76,15 +76,15 @@ def readme_table(entries: list[Entry]) -> str:
     return "\n".join(rows)
 
 
-def index_table(entries: list[Entry], home: str) -> str:
-    """The table of book/index.md; `home` is the repository as OWNER/NAME."""
+def index_table(entries: list[Entry], home: str, ref: str) -> str:
+    """The table of book/index.md; the repository is OWNER/NAME, at a branch or tag."""
     rows = [
         "| chapter | the question it answers | minutes | run it |",
         "| --- | --- | --- | --- |",
     ]
     for entry in entries:
         link = f"[{entry.number} {entry.title}]({entry.path})"
-        colab = f"[Colab]({COLAB}/{home}/blob/main/book/{entry.path})"
+        colab = f"[Colab]({COLAB}/{home}/blob/{ref}/book/{entry.path})"
         rows.append(f"| {link} | {entry.question} | {entry.minutes} | {colab} |")
     return "\n".join(rows)
 
@@ -101,9 +101,10 @@ def replace_table(text: str, table: str, name: str) -> str:
 def outdated_pages(root: Path) -> dict[Path, str]:
     """Return the new text of each page whose table is outdated."""
     entries = read_entries(root / "book")
+    home = "/".join(current_home(root))
     tables = {
         "README.md": readme_table(entries),
-        "book/index.md": index_table(entries, "/".join(current_home(root))),
+        "book/index.md": index_table(entries, home, current_ref(root)),
     }
     outdated = {}
     for name, table in tables.items():

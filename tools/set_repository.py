@@ -1,11 +1,15 @@
 """Move the project to another home, or check that every file names the same one.
 
     python tools/set_repository.py https://github.com/OWNER/NAME
+    python tools/set_repository.py --ref v1.0.0
     python tools/set_repository.py --check
 
 The home is written in one place, `Repository` under [project.urls] in pyproject.toml.
 Links to the repository, to Colab and Binder, and to its GitHub pages repeat it. The
-first form rewrites them all; the second exits with 1 and names the files that differ.
+first form rewrites them all; the last exits with 1 and names the files that differ.
+
+The second form prepares a release: links to files, the notebooks on Colab and Binder,
+and what their first cell installs are then of this tag, and `--ref main` leads back.
 """
 
 import argparse
@@ -13,7 +17,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # nothing has to be installed
@@ -40,6 +44,8 @@ LINKS = re.compile(
     r"|repository:\s+url: *[\"']?https://github\.com/)"
     r"([\w.-]+/[\w-]+(?:\.(?!git\b)[\w-]+)*)"
 )
+
+BRANCH = re.compile(r"(?m)^(  branch: *)([\w.-]+)")
 
 
 class HomeError(Exception):
@@ -91,6 +97,39 @@ def replace_home(text: str, old: tuple[str, str], new: tuple[str, str]) -> str:
     return text
 
 
+def current_ref(root: Path) -> str:
+    """Return the branch or tag that links lead to, as _config.yml has it."""
+    match = BRANCH.search((root / "_config.yml").read_text(encoding="utf-8"))
+    if match is None:
+        raise HomeError("_config.yml has no branch under repository")
+    return match[2]
+
+
+def replace_ref(text: str, home: str, ref: str) -> str:
+    """Make links to files of this home, and what pip installs from it, those of `ref`."""
+    home = re.escape(home)
+    links = rf"((?:github\.com|/github)/{home}/blob/|/v2/gh/{home}/)[\w.-]+"
+    text = re.sub(links, rf"\g<1>{ref}", text)
+    installed = rf"(git\+https://github\.com/{home}(?:\.git)?)(?:@[\w.-]+)?(?![\w.@-])"
+    version = "" if ref == "main" else f"@{ref}"  # main is what pip takes by itself
+    return re.sub(installed, rf"\g<1>{version}", text)
+
+
+def set_ref(root: Path, ref: str) -> list[Path]:
+    """Rewrite every file that names another branch or tag; return these files."""
+    if not re.fullmatch(r"[\w.-]+", ref):
+        raise HomeError(f"expected a tag or a branch without a slash; got {ref!r}")
+    home = "/".join(current_home(root))
+    current_ref(root)
+
+    def replaced(path: Path, text: str) -> str:
+        if path == root / "_config.yml":
+            text = BRANCH.sub(rf"\g<1>{ref}", text)
+        return replace_ref(text, home, ref)
+
+    return rewrite(root, replaced)
+
+
 def strangers(root: Path) -> list[str]:
     """List `FILE:LINE: OWNER/NAME` wherever a link of ours names another home."""
     home = "/".join(current_home(root))
@@ -106,11 +145,15 @@ def strangers(root: Path) -> list[str]:
 def set_home(root: Path, url: str) -> list[Path]:
     """Rewrite every file that names the old home; return these files."""
     old, new = current_home(root), parse_home(url)
+    return rewrite(root, lambda path, text: replace_home(text, old, new))
+
+
+def rewrite(root: Path, replaced: Callable[[Path, str], str]) -> list[Path]:
+    """Replace the text of each file that this changes; return these files."""
     changed = []
     for path, text in text_files(root):
-        replaced = replace_home(text, old, new)
-        if replaced != text:
-            write_atomically(path, replaced.encode("utf-8"))
+        if (new := replaced(path, text)) != text:
+            write_atomically(path, new.encode("utf-8"))
             changed.append(path)
     return changed
 
@@ -119,15 +162,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Set or check the project's home.")
     parser.add_argument("url", nargs="?", help="the new home, on GitHub")
+    parser.add_argument("--ref", help="the tag or branch that links lead to")
     parser.add_argument("--check", action="store_true", help="change nothing")
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[1])
     options = parser.parse_args(arguments)
-    if options.check == bool(options.url):
-        parser.error("give either a URL or --check")
+    if [options.check, bool(options.url), bool(options.ref)].count(True) != 1:
+        parser.error("give one of a URL, --ref and --check")
     try:
+        changed = []
         if options.url:
-            for path in set_home(options.root, options.url):
-                print(path.relative_to(options.root))
+            changed = set_home(options.root, options.url)
+        elif options.ref:
+            changed = set_ref(options.root, options.ref)
+        for path in changed:
+            print(path.relative_to(options.root))
         found = strangers(options.root)
     except (HomeError, OSError) as error:
         print(f"set_repository.py: {error}", file=sys.stderr)

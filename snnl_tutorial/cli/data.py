@@ -38,7 +38,7 @@ def table() -> Iterator[tuple[str, str, str, str, str]]:
         if name in SMALL:
             yield name, "small", "5,000", "1,000", "comes with the package"
         folder = cache_folder() / name
-        states = {file_state(folder / f, sha) for f, sha in full.sha256.items()}
+        states = {file_state(name, file, full) for file in full.sha256}
         if states == {"good"}:
             where = str(folder)
         else:

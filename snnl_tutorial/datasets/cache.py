@@ -1,29 +1,40 @@
-"""The cache of full data sets. Every file is verified on its way in and out."""
+"""The cache of full data sets. Every file is verified on its way in and out.
+
+No more is ever read or unzipped than the published file has: a wrong one costs neither
+memory nor time.
+"""
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from snnl_tutorial.datasets.idx import unzip
 from snnl_tutorial.datasets.registry import FullSet, full_set
-from snnl_tutorial.files import write_atomically
+from snnl_tutorial.files import read_at_most, write_atomically
 
 
 def cache_folder() -> Path:
     """Return the folder of the full sets: `SNNL_DATA`, or else the user's cache."""
-    if folder := os.environ.get("SNNL_DATA"):
-        return Path(folder).expanduser()
+    if given := os.environ.get("SNNL_DATA"):
+        try:
+            folder = Path(given).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"SNNL_DATA: {given} is no one's home folder") from error
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"SNNL_DATA: {folder} is not a folder")
+        return folder
     try:
-        import pooch
+        import platformdirs
     except ImportError as error:
         raise ImportError(
-            "the full data sets need pooch: pip install pooch, or set SNNL_DATA to "
-            "the folder that has them"
+            "the full data sets need platformdirs: pip install platformdirs, or set "
+            "SNNL_DATA to the folder that has them"
         ) from error
-    return Path(pooch.os_cache("snnl-tutorial"))
+    return Path(platformdirs.user_cache_dir("snnl-tutorial"))
 
 
-def import_files(name: str, source: Path) -> list[Path]:
+def import_files(name: str, source: str | os.PathLike[str]) -> list[Path]:
     """Copy the files of a full data set from a folder to the cache, all or none.
 
     Args:
@@ -36,7 +47,10 @@ def import_files(name: str, source: Path) -> list[Path]:
 
     Raises:
         ValueError: an unknown name, or a file that differs from the published one.
+        NotADirectoryError: there is no such folder.
         FileNotFoundError: a file is not in the folder.
+        OSError: a file is not a regular file, or cannot be read; or the cache cannot be
+            written.
     """
     full = full_set(name)
     folder = cache_folder() / name
@@ -46,7 +60,7 @@ def import_files(name: str, source: Path) -> list[Path]:
     return list(contents)
 
 
-def read_source(source: Path, file: str, full: FullSet) -> bytes:
+def read_source(source: str | os.PathLike[str], file: str, full: FullSet) -> bytes:
     """Read and verify a published file in the user's folder, gzipped or not.
 
     Returns:
@@ -54,22 +68,27 @@ def read_source(source: Path, file: str, full: FullSet) -> bytes:
 
     Raises:
         ValueError: the file differs from the published one.
-        FileNotFoundError: it is not in the folder.
+        NotADirectoryError: there is no such folder.
+        FileNotFoundError: the file is not in the folder.
+        OSError: it is not a regular file, or cannot be read.
     """
+    source = Path(source)
+    if not source.is_dir():
+        raise NotADirectoryError(f"no folder {source}")
     names = dict.fromkeys((file, f"{file.removesuffix('.gz')}.gz"))
-    path = next((source / n for n in names if (source / n).is_file()), None)
-    if path is None:
-        message = f"no {' or '.join(names)} in {source}"
-        if (source / file.removesuffix(".gz")).is_file():
-            message += (
-                f"; the unzipped file there cannot be verified: for {full.title}, only "
-                f"the hashes of the .gz files are known"
-            )
-        raise FileNotFoundError(message)
-    try:
-        return verify(path.read_bytes(), file, full)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    for path in (source / name for name in names):
+        with suppress(FileNotFoundError):
+            try:
+                return verify(read_at_most(path, full.most_bytes(file)), file, full)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+    message = f"no {' or '.join(names)} in {source}"
+    if (source / file.removesuffix(".gz")).is_file():
+        message += (
+            f"; the unzipped file there cannot be verified: for {full.title}, only "
+            f"the hashes of the .gz files are known"
+        )
+    raise FileNotFoundError(message)
 
 
 def verify(content: bytes, file: str, full: FullSet) -> bytes:
@@ -79,7 +98,7 @@ def verify(content: bytes, file: str, full: FullSet) -> bytes:
     file's own name ends in .gz.
     """
     if not file.endswith(".gz"):
-        content = unzip(content)
+        content = unzip(content, full.sizes[file])
     if mismatch := hash_mismatch(content, full.sha256[file]):
         raise ValueError(f"not the published {file}: {mismatch}")
     return content
@@ -93,26 +112,34 @@ def hash_mismatch(content: bytes, sha256: str) -> str | None:
     return f"{len(content)} bytes with sha256 {found}, expected {sha256}"
 
 
-def read_verified(path: Path, sha256: str, remedy: str) -> bytes:
+def read_verified(path: Path, sha256: str, most_bytes: int, remedy: str) -> bytes:
     """Read a file; raise if it is missing or does not have this hash.
 
     Args:
         path: the file.
         sha256: of its content, as it is on disk.
+        most_bytes: that it can have.
         remedy: how to get the right file, for the message.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; {remedy}")
-    content = path.read_bytes()
-    if mismatch := hash_mismatch(content, sha256):
+    try:
+        content = read_at_most(path, most_bytes)
+        mismatch = hash_mismatch(content, sha256)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} is missing; {remedy}") from error
+    except ValueError as error:
+        mismatch = str(error)
+    if mismatch:
         raise ValueError(f"{path} is damaged: {mismatch}; {remedy}")
     return content
 
 
-def file_state(path: Path, sha256: str) -> str:
-    """Return "good", "damaged" or "missing"."""
-    if not path.is_file():
+def file_state(name: str, file: str, full: FullSet) -> str:
+    """Return whether a file in the cache is "good", "damaged" or "missing"."""
+    path = cache_folder() / name / file
+    try:
+        read_verified(path, full.sha256[file], full.most_bytes(file), remedy="")
+    except FileNotFoundError:
         return "missing"
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    return "good" if found == sha256 else "damaged"
+    except ValueError:
+        return "damaged"
+    return "good"

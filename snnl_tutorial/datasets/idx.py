@@ -1,27 +1,37 @@
 """The idx format, in which MNIST and its relatives are published, often gzipped."""
 
 import gzip
+import io
 import zlib
 
 import numpy as np
 
 
-def unzip(content: bytes) -> bytes:
+def unzip(content: bytes, size: int) -> bytes:
     """Decompress gzip; return anything else unchanged.
 
+    Args:
+        content: of a file.
+        size: how many bytes it has, unzipped. A few bytes of gzip can unzip to
+            thousands of times as many, so no more than one byte too many is unzipped.
+
     Raises:
-        ValueError: the content starts like a gzip file, but is damaged.
+        ValueError: the content starts like a gzip file, but is damaged or too long.
 
     Example:
-        >>> unzip(gzip.compress(b"seven")), unzip(b"seven")
+        >>> unzip(gzip.compress(b"seven"), 5), unzip(b"seven", 5)
         (b'seven', b'seven')
     """
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as file:
+            unzipped = file.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"cannot be unzipped: {error}") from error
+    if len(unzipped) > size:
+        raise ValueError(f"more than {size} bytes when unzipped")
+    return unzipped
 
 
 def read_idx(content: bytes) -> np.ndarray:

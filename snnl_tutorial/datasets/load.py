@@ -1,7 +1,7 @@
 """Load a data set as tensors, from files that are verified each time."""
 
 import io
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -120,7 +120,7 @@ def read_small(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     registry = read_registry("registry.json")
     if file not in registry:
         raise ValueError(f"{data_folder() / 'registry.json'} is damaged: no {file}")
-    arrays = read_arrays(file, registry[file]["sha256"])
+    arrays = read_arrays(file, registry[file])
     return arrays[f"x_{split}"], arrays[f"y_{split}"]
 
 
@@ -135,12 +135,13 @@ def read_full(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     def read(kind: str) -> np.ndarray:
         file = full.splits[split][kind]
         path = cache_folder() / name / file
-        return read_idx(unzip(read_verified(path, full.sha256[file], remedy)))
+        content = read_verified(path, full.sha256[file], full.most_bytes(file), remedy)
+        return read_idx(unzip(content, full.sizes[file]))
 
     pixels, labels = read("images"), read("labels")
     if full.test_rows:
         chosen = np.zeros(len(labels), bool)
-        chosen[read_arrays(**full.test_rows)["rows"]] = True
+        chosen[read_arrays(full.test_rows["file"], full.test_rows)["rows"]] = True
         if split == "train":
             chosen = ~chosen
         pixels, labels = pixels[chosen], labels[chosen]
@@ -150,10 +151,11 @@ def read_full(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(pixels, order="C"), np.array(labels)
 
 
-def read_arrays(file: str, sha256: str) -> dict[str, np.ndarray]:
-    """Read an .npz file that comes with the package."""
+def read_arrays(file: str, entry: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Read an .npz file of the package; `entry` has its `sha256` and `bytes`."""
     remedy = "it comes with the package and with a git clone"
-    content = read_verified(data_folder() / file, sha256, remedy)
+    path = data_folder() / file
+    content = read_verified(path, entry["sha256"], entry["bytes"], remedy)
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)
 

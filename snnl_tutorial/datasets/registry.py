@@ -25,12 +25,23 @@ class FullSet(NamedTuple):
     """For each split, its `images` file, its `labels` file, and the `count` of rows."""
     sha256: dict[str, str]
     """The hash of each file as the cache stores it (unzipped, but for names in .gz)."""
+    sizes: dict[str, int]
+    """The bytes of each file, unzipped."""
     archive_sha256: str | None = None
     """The hash of the zip archive, if the files come in one."""
+    archive_at_most: int | None = None
+    """An upper bound of the archive's bytes."""
     transposed: bool = False
     """Whether the rows and columns of each image are swapped in the files."""
-    test_rows: dict[str, str] | None = None
-    """The file that lists the rows of the test split, if both splits share a file."""
+    test_rows: dict[str, Any] | None = None
+    """Which file lists the rows of the test split, if both splits share a file."""
+
+    def most_bytes(self, file: str) -> int:
+        """Return how many bytes a file can have, as it is or gzipped.
+
+        gzip adds a header, a trailer, and 5 bytes to a block that does not get smaller.
+        """
+        return self.sizes[file] + self.sizes[file] // 1000 + 1024
 
 
 def read_registry(name: str) -> dict[str, dict]:

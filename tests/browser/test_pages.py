@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 REPOSITORY = CONFIG["repository"]["url"].removeprefix("https://github.com/")
-COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/book"
-BINDER = f"https://mybinder.org/v2/gh/{REPOSITORY}/main?urlpath=lab/tree/book"
+REF = CONFIG["repository"]["branch"]
+COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/{REF}/book"
+BINDER = f"https://mybinder.org/v2/gh/{REPOSITORY}/{REF}?urlpath=lab/tree/book"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 LIMIT = 1_500_000
 """Bytes of a page and all that it loads, but for MathJax."""

@@ -1,7 +1,9 @@
 """`snnl data`, against the tiny sets and a server on this machine."""
 
 import gzip
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -100,7 +102,7 @@ def test_import_names_the_files(server, tmp_path, snnl_data):
     [
         (["fetch", "mnist"], "no server sent the right file: http://127.0.0.1:"),
         (["fetch", "kmnist"], "name must be 'mnist' or "),
-        (["import", "mnist", "--from", "nowhere"], "no train-images-idx3-ubyte or "),
+        (["import", "mnist", "--from", "nowhere"], "no folder nowhere"),
     ],
 )
 def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server, snnl_data):
@@ -112,22 +114,57 @@ def test_what_goes_wrong_is_one_line_on_stderr(arguments, words, server, snnl_da
     assert done.stderr.count("\n") == 1
 
 
-def test_a_missing_pooch_is_one_line(monkeypatch, snnl_data):
-    monkeypatch.setitem(sys.modules, "pooch", None)
+def test_a_missing_package_is_one_line(monkeypatch, snnl_data):
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
     monkeypatch.delenv("SNNL_DATA", raising=False)
     done = snnl_data("list")
     assert done.status == 1
-    assert done.stderr.startswith("snnl: the full data sets need pooch: ")
+    assert done.stderr.startswith("snnl: the full data sets need platformdirs: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_cache_that_cannot_be_made_is_one_line(
-    server, tmp_path, monkeypatch, snnl_data
+def taken_by_a_file(path):
+    path.touch()
+
+
+@pytest.mark.parametrize("make", [None, taken_by_a_file, os.mkfifo])
+def test_what_is_no_folder_is_no_source(make, tmp_path, snnl_data):
+    source = tmp_path / "source"
+    if make:
+        make(source)
+    done = snnl_data("import", "mnist", "--from", source)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr == f"snnl: no folder {source}\n"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("file", list(fakes.MNIST)[:2])
+def test_a_source_that_is_no_regular_file_is_one_line(
+    make, file, server, tmp_path, snnl_data
 ):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("SNNL_DATA", str(tmp_path / "file"))
-    done = snnl_data("fetch", "mnist")
-    assert done.status == 1
-    assert done.stderr.startswith("snnl: ")
-    assert str(tmp_path / "file") in done.stderr
+    for name, content in fakes.MNIST.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / file).unlink()
+    make(tmp_path / file)
+    done = snnl_data("import", "mnist", "--from", tmp_path)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr == f"snnl: {tmp_path / file} is not a regular file\n"
+
+
+COMMANDS = [["list"], ["fetch", "mnist"], ["import", "mnist", "--from", "."]]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda words: words[0])
+@pytest.mark.parametrize("make", [taken_by_a_file, os.mkfifo, "~nosuchuser/data"])
+def test_a_cache_that_is_no_folder_is_one_line(
+    arguments, make, server, tmp_path, monkeypatch, snnl_data
+):
+    cache = make if isinstance(make, str) else str(tmp_path / "taken")
+    if cache != make:
+        make(tmp_path / "taken")
+    monkeypatch.setenv("SNNL_DATA", cache)
+    done = snnl_data(*arguments)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"snnl: SNNL_DATA: {cache} is no")
     assert done.stderr.count("\n") == 1
+    assert server.requests == []

@@ -1,5 +1,6 @@
 """A tiny full set, and a server on this machine that misbehaves on demand."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -37,6 +38,10 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
+def unzipped(content):
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+
 def archive_of(members):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -67,6 +72,7 @@ def entry(contents, urls, **more):
             for split, (images, labels) in (("train", train), ("test", test))
         },
         "sha256": {file: sha256(content) for file, content in contents.items()},
+        "sizes": {file: len(unzipped(content)) for file, content in contents.items()},
         **more,
     }
 
@@ -83,6 +89,7 @@ def write_full_json(folder, *addresses, archive=ARCHIVE):
     zipped = {
         "urls": [f"{address}gzip.zip" for address in addresses],
         "archive_sha256": sha256(archive),
+        "archive_at_most": len(archive) + 10,
         "transposed": True,
     }
     sets = {
@@ -126,7 +133,7 @@ def cut_unannounced(handler, content):
 
 
 def wrong(handler, content):
-    good(handler, gzip.compress(b"\0\0\x08\x01" + bytes(50)))
+    good(handler, gzip.compress(b"\0\0\x08\x01" + bytes(20)))
 
 
 def flipped(handler, content):
@@ -143,16 +150,49 @@ def stall(handler, content):
     handler.server.release.wait(60)
 
 
-def trickle(handler, content):
-    """Send without a pause, while the server's clock advances by hours, forever."""
-    handler.head(10**9)
-    end = handler.server.clock + 10_000
-    try:
-        for _ in range(5000):
-            handler.server.clock = min(handler.server.clock + 1000, end)
-            handler.wfile.write(bytes(2048))
-    except OSError:
-        return  # the other side gave up, as it should
+def redirect_to_itself(handler, content):
+    handler.head(0, status=302, location=handler.path)
+
+
+def other_length(handler, content):
+    """Announce less than there is."""
+    handler.head(len(content) - 9)
+    handler.wfile.write(content)
+
+
+def bomb(handler, content):
+    """Send a few hundred bytes that unzip to half a million."""
+    good(handler, gzip.compress(bytes(500_000)))
+
+
+def until_given_up(send):
+    """Call `send` again and again, until the other side closes the connection."""
+    with contextlib.suppress(OSError):
+        while True:
+            send()
+
+
+def endless(handler, content):
+    handler.head(None)
+    until_given_up(lambda: handler.wfile.write(bytes(2**16)))
+
+
+def drip(handler, content):
+    """Send a byte now and then, which no limit on pauses can see."""
+    handler.head(len(content))
+    until_given_up(handler.drip)
+
+
+def drip_headers(handler, content):
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+    until_given_up(handler.drip)
+
+
+def redirect_with_endless_body(handler, content):
+    """Point to the second mirror, in an answer that goes on forever."""
+    location = handler.path.replace("first", "second")
+    handler.head(None, status=302, location=location)
+    until_given_up(lambda: handler.wfile.write(bytes(2**16)))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -163,13 +203,20 @@ class Handler(BaseHTTPRequestHandler):
         file = self.path.rsplit("/", 1)[1]
         answer(self, self.server.contents[file])
 
-    def head(self, length, encoding=None):
-        self.send_response(200)
+    def head(self, length, encoding=None, status=200, location=None):
+        self.send_response(status)
+        if location:
+            self.send_header("Location", location)
         if length is not None:
             self.send_header("Content-Length", str(length))
         if encoding:
             self.send_header("Content-Encoding", encoding)
         self.end_headers()
+
+    def drip(self):
+        self.wfile.write(b"x")
+        if self.server.release.wait(0.01):
+            raise BrokenPipeError
 
     def log_message(self, *arguments):
         """Stay silent."""
@@ -183,7 +230,6 @@ class Server(ThreadingHTTPServer):
         self.requests, self.answers = [], {}
         self.contents = {f"{file}.gz": gzip.compress(c) for file, c in MNIST.items()}
         self.contents["gzip.zip"] = ARCHIVE
-        self.clock = 0.0
         self.half_sent, self.release = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self.thread.start()

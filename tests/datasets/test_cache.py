@@ -1,25 +1,35 @@
 """Importing from a folder, and where the cache is."""
 
+import contextlib
 import gzip
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from snnl_tutorial.datasets.cache import cache_folder, import_files
 from snnl_tutorial.datasets.downloads import fetch
+from snnl_tutorial.datasets.load import load_dataset
 from tests.datasets import fakes
 
 LAST = "t10k-labels-idx1-ubyte"
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
+def source(monkeypatch):
     """A folder of published files, and an empty cache; no server is there."""
-    fakes.use_data_folder(tmp_path, monkeypatch)
-    fakes.write_full_json(tmp_path, "http://127.0.0.1:1/")
-    folder = tmp_path / "source"
+    # Root's tmp_path is closed to the ordinary user of some tests.
+    with tempfile.TemporaryDirectory() as given:
+        top = Path(given).resolve()
+        top.chmod(0o755)
+        fakes.use_data_folder(top, monkeypatch)
+        fakes.write_full_json(top, "http://127.0.0.1:1/")
+        yield fill(top / "source")
+
+
+def fill(folder):
     folder.mkdir()
     for file, content in {**fakes.MNIST, **fakes.BALANCED}.items():
         (folder / file).write_bytes(content)
@@ -60,6 +70,110 @@ def test_import_names_the_bad_file_and_copies_none(content, error, words, source
     assert not cache_folder().exists()
 
 
+GIB = 2**30
+
+
+def sparse(path):
+    """A file of 1 GiB that takes no room on the disk."""
+    path.unlink(missing_ok=True)
+    path.touch()
+    os.truncate(path, GIB)
+
+
+def pipe(path):
+    """A named pipe: to open it would wait forever, as nobody writes to it."""
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def folder(path):
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+def device(path):
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero")
+
+
+def bomb(path):
+    path.write_bytes(gzip.compress(bytes(500_000)))
+
+
+STRANGE = {
+    sparse: f"{GIB} bytes, expected at most 1037",
+    pipe: "is not a regular file",
+    folder: "is not a regular file",
+    device: "is not a regular file",
+}
+
+
+@pytest.mark.parametrize("strange", [*STRANGE, bomb])
+def test_import_reads_no_more_than_a_published_file_has(strange, source):
+    strange(source / LAST)
+    words = STRANGE.get(strange, "more than 13 bytes when unzipped")
+    with pytest.raises((OSError, ValueError), match=f"source/{LAST}.* {words}"):
+        import_files("mnist", source)
+    assert not cache_folder().exists()
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_a_load_reads_no_more_than_a_published_file_has(strange, source):
+    import_files("mnist", source)
+    strange(cache_folder() / "mnist" / LAST)
+    words = f"{LAST}.* {STRANGE[strange]}"
+    with pytest.raises((OSError, ValueError), match=words):
+        load_dataset("mnist", "test", size="full")
+
+
+@contextlib.contextmanager
+def ordinary_user():
+    """Root may read and write everything: be nobody for a while."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("forbidden", [".", LAST, "train-images-idx3-ubyte"])
+def test_what_may_not_be_read_is_not_taken_for_missing(forbidden, source):
+    (source / forbidden).chmod(0)
+    with ordinary_user(), pytest.raises(PermissionError, match="source/t.*ubyte"):
+        import_files("mnist", source)
+    assert not cache_folder().exists()
+
+
+@pytest.mark.parametrize("call", [fetch, load_dataset])
+@pytest.mark.parametrize("forbidden", [".", LAST])
+def test_what_may_not_be_read_in_the_cache_is_not_taken_for_missing(
+    call, forbidden, source
+):
+    import_files("mnist", source)
+    (cache_folder() / "mnist" / forbidden).chmod(0)
+    arguments = ["mnist"] if call is fetch else ["mnist", "test", "full"]
+    with ordinary_user(), pytest.raises(PermissionError, match="cache/mnist/t.*ubyte"):
+        call(*arguments)
+
+
+@pytest.mark.parametrize("call", [fetch, lambda name: import_files(name, "source")])
+def test_a_cache_that_may_not_be_written_is_named(call, source, monkeypatch):
+    monkeypatch.chdir(source.parent)
+    cache_folder().mkdir()
+    cache_folder().chmod(0o555)
+    words = str(cache_folder())
+    with ordinary_user(), pytest.raises(PermissionError, match=words):
+        call("mnist")
+    assert list(cache_folder().iterdir()) == []
+
+
+def test_import_takes_the_folder_as_a_string(source):
+    assert import_files("mnist", str(source)) == import_files("mnist", source)
+
+
 def test_import_says_that_unzipped_balanced_files_cannot_be_verified(source):
     file = "emnist-balanced-test-labels-idx1-ubyte"
     zipped = source / f"{file}.gz"
@@ -88,10 +202,16 @@ def test_the_cache_is_the_users_own_unless_it_is_moved(monkeypatch):
     assert cache_folder() == Path.home() / "elsewhere"
 
 
-def test_without_pooch_the_message_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "pooch", None)
+def test_a_home_folder_of_nobody_is_named(monkeypatch):
+    monkeypatch.setenv("SNNL_DATA", "~nosuchuser/data")
+    with pytest.raises(ValueError, match="SNNL_DATA: ~nosuchuser/data "):
+        cache_folder()
+
+
+def test_without_platformdirs_the_message_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
     monkeypatch.delenv("SNNL_DATA", raising=False)
-    with pytest.raises(ImportError, match="pip install pooch, or set SNNL_DATA"):
+    with pytest.raises(ImportError, match="pip install platformdirs, or set SNNL_DATA"):
         cache_folder()
     monkeypatch.setenv("SNNL_DATA", str(tmp_path))
     assert cache_folder() == tmp_path

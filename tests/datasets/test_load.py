@@ -158,8 +158,9 @@ def flip_a_bit(content):
         lambda content: content[:-1],
         lambda content: content + b"\0",
         lambda content: b"",
+        lambda content: content + bytes(10**7),
     ],
-    ids=["bit", "shorter", "longer", "empty"],
+    ids=["bit", "shorter", "longer", "empty", "far longer"],
 )
 def test_a_damaged_file_is_refused(damage, data_copy):
     path = data_copy / "mnist-5000-1000.npz"
@@ -172,7 +173,9 @@ def test_a_pickle_is_never_loaded(data_copy):
     path = data_copy / "mnist-5000-1000.npz"
     np.savez(path, x_train=np.array([print], object), y_train=np.zeros(1))
     registry = json.loads((data_copy / "registry.json").read_text())
-    registry[path.name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    registry[path.name] |= {"sha256": sha256, "bytes": len(content)}
     (data_copy / "registry.json").write_text(json.dumps(registry))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         load_dataset("mnist", "train")
@@ -202,8 +205,9 @@ def tiny_full(tmp_path, monkeypatch):
     np.savez(tmp_path / ROWS, rows=np.array([0, 3], "<i4"))
     fakes.write_full_json(tmp_path, "http://127.0.0.1:1/")
     sets = json.loads((tmp_path / "full.json").read_text())
-    sha256 = fakes.sha256((tmp_path / ROWS).read_bytes())
-    sets["emnist-47"]["test_rows"] = {"file": ROWS, "sha256": sha256}
+    rows = (tmp_path / ROWS).read_bytes()
+    listed = {"file": ROWS, "sha256": fakes.sha256(rows), "bytes": len(rows)}
+    sets["emnist-47"]["test_rows"] = listed
     (tmp_path / "full.json").write_text(json.dumps(sets))
     source = tmp_path / "source"
     source.mkdir()

@@ -55,6 +55,24 @@ def test_every_address_hash_and_file_name_is_well_formed():
         assert listed == set(full.sha256)
 
 
+def test_the_sizes_are_those_of_the_format():
+    """The idx header has 16 bytes before images of 28 x 28, and 8 before labels."""
+    for full in full_sets().values():
+        assert set(full.sizes) == set(full.sha256)
+        for split in full.splits.values():
+            labels = full.sizes[split["labels"]] - 8
+            assert full.sizes[split["images"]] - 16 == 28 * 28 * labels
+            if not full.test_rows:
+                assert labels == split["count"]
+        if full.test_rows:
+            rows = (DATA / full.test_rows["file"]).read_bytes()
+            assert full.test_rows["bytes"] == len(rows)
+            assert labels == sum(split["count"] for split in full.splits.values())
+        if full.archive_sha256:
+            mib = float(full.download.removesuffix(" MiB"))
+            assert full.archive_at_most > (mib + 1) * 2**20
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_files_hold_plain_arrays(name):
     with np.load(DATA / f"{name}-5000-1000.npz", allow_pickle=False) as arrays:
