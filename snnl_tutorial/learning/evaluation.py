@@ -7,7 +7,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn import metrics
 from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from snnl_tutorial.learning.models import restore_modes
@@ -17,7 +20,7 @@ from snnl_tutorial.loss.layers import record_activations
 
 
 def cluster(
-    codes: Tensor, clusters: int, init: str = "random", seed: int = 0
+    codes: Tensor, clusters: int, init: str = "random", seed: int = 0, starts: int = 10
 ) -> Tensor:
     """Assign each row to a cluster by k-means.
 
@@ -25,8 +28,9 @@ def cluster(
         codes: (N, D), on any device.
         clusters: number of clusters.
         init: initial centers: `"random"` rows, as in Agarap and Azcarraga (2020), or
-            `"k-means++"`. The best of 10 starts is returned.
+            `"k-means++"`.
         seed: of the starts.
+        starts: how many; that with the smallest squared distances is returned.
 
     Returns:
         (N,) int64, numbers of clusters from 0, on the CPU.
@@ -41,10 +45,11 @@ def cluster(
         True
     """
     check_integer(clusters, "clusters", least=1)
+    check_integer(starts, "starts", least=1)
     check_choice(init, ("random", "k-means++"), "init")
     if clusters > len(codes):
         raise ValueError(f"clusters must be at most {len(codes)} rows; got {clusters}")
-    kmeans = KMeans(clusters, init=init, n_init=10, max_iter=300, random_state=seed)
+    kmeans = KMeans(clusters, init=init, n_init=starts, random_state=seed)
     return torch.from_numpy(kmeans.fit_predict(as_array(codes))).long()
 
 
@@ -95,17 +100,23 @@ def cluster_scores(
         >>> {name: round(scores[name], 2) for name in ("acc", "nmi", "ari", "dbi")}
         {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0, 'dbi': 0.02}
     """
-    classes, clusters, rows = as_array(labels), as_array(assignments), as_array(codes)
-    scores = {
-        "acc": clustering_accuracy(labels, assignments),
-        "nmi": metrics.normalized_mutual_info_score(classes, clusters),
-        "ari": metrics.adjusted_rand_score(classes, clusters),
-    }
+    scores = agreement(labels, assignments)
+    clusters, rows = as_array(assignments), as_array(codes)
     if 1 < len(np.unique(clusters)) < len(rows):  # else not defined
         scores["dbi"] = metrics.davies_bouldin_score(rows, clusters)
         scores["ch"] = metrics.calinski_harabasz_score(rows, clusters)
         scores["silhouette"] = metrics.silhouette_score(rows, clusters)
     return {name: float(score) for name, score in scores.items()}
+
+
+def agreement(labels: Tensor, assignments: Tensor) -> dict[str, float]:
+    """The part of `cluster_scores` that compares with the classes: acc, nmi and ari."""
+    classes, clusters = as_array(labels), as_array(assignments)
+    return {
+        "acc": clustering_accuracy(labels, assignments),
+        "nmi": float(metrics.normalized_mutual_info_score(classes, clusters)),
+        "ari": float(metrics.adjusted_rand_score(classes, clusters)),
+    }
 
 
 def nearest_neighbor_accuracy(
@@ -148,6 +159,31 @@ def nearest_neighbor_accuracy(
     classifier = KNeighborsClassifier(neighbors, metric=metric)
     classifier.fit(as_array(codes[labeled]), as_array(labels[labeled]))
     return float(classifier.score(as_array(new_codes), as_array(new_labels)))
+
+
+def linear_probe_accuracy(
+    codes: Tensor, labels: Tensor, new_codes: Tensor, new_labels: Tensor
+) -> float:
+    """Accuracy of a linear classifier of the codes on new rows.
+
+    It is a logistic regression on standardized columns, with scikit-learn's own weight
+    of the penalty (Alain and Bengio, 2017).
+
+    Args:
+        codes: (N, D), of which the labeled ones are fitted.
+        labels: (N,) integer; -100 where a row has none.
+        new_codes: (M, D), the rows to classify.
+        new_labels: (M,) integer, their classes.
+
+    Example:
+        >>> known, labels = torch.eye(2), torch.tensor([0, 1])
+        >>> linear_probe_accuracy(known, labels, torch.tensor([[0.9, 0.2]]), labels[:1])
+        1.0
+    """
+    labeled = labels != -100
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    probe.fit(as_array(codes[labeled]), as_array(labels[labeled]))
+    return float(probe.score(as_array(new_codes), as_array(new_labels)))
 
 
 @torch.no_grad()
