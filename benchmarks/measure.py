@@ -147,10 +147,15 @@ def store(name: str, rows: list[dict[str, Any]], device: str) -> Path:
     kind = torch.device(device).type
     target = RESULTS / (f"{name}.csv" if kind == "cpu" else f"{name}-{kind}.csv")
     around = environment(device)
+    return write_table(target, [{**row, **around} for row in rows])
+
+
+def write_table(target: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows of equal keys as CSV."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*rows[0], *around], lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, **around} for row in rows)
+    writer.writerows(rows)
     write_atomically(target, text.getvalue().encode())
     return target
 

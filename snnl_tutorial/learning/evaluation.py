@@ -7,7 +7,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn import metrics
 from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from snnl_tutorial.datasets.load import UNLABELED, check_seed
@@ -18,7 +21,7 @@ from snnl_tutorial.loss.layers import record_activations
 
 
 def cluster(
-    codes: Tensor, clusters: int, init: str = "random", seed: int = 0
+    codes: Tensor, clusters: int, init: str = "random", seed: int = 0, starts: int = 10
 ) -> Tensor:
     """Assign each row to a cluster by k-means.
 
@@ -26,8 +29,9 @@ def cluster(
         codes: (N, D), on any device.
         clusters: number of clusters.
         init: initial centers: `"random"` rows, as in Agarap and Azcarraga (2020), or
-            `"k-means++"`. The best of 10 starts is returned.
+            `"k-means++"`.
         seed: of the starts.
+        starts: how many; that with the smallest squared distances is returned.
 
     Returns:
         (N,) int64, numbers of clusters from 0, on the CPU.
@@ -44,11 +48,12 @@ def cluster(
     """
     rows = as_array(codes, "codes")
     clusters = check_integer(clusters, "clusters", least=1)
+    starts = check_integer(starts, "starts", least=1)
     check_choice(init, ("random", "k-means++"), "init")
     seed = check_seed(seed)
     if clusters > len(codes):
         raise ValueError(f"clusters must be at most {len(codes)} rows; got {clusters}")
-    kmeans = KMeans(clusters, init=init, n_init=10, max_iter=300, random_state=seed)
+    kmeans = KMeans(clusters, init=init, n_init=starts, random_state=seed)
     return torch.from_numpy(kmeans.fit_predict(rows)).long()
 
 
@@ -107,20 +112,25 @@ def cluster_scores(
         >>> {name: round(scores[name], 2) for name in ("acc", "nmi", "ari", "dbi")}
         {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0, 'dbi': 0.02}
     """
-    classes = as_array(labels, "labels")
-    clusters = as_array(assignments, "assignments")
-    rows = as_array(codes, "codes")
-    check_same_rows(classes, "labels", rows, "codes")
-    scores = {
-        "acc": clustering_accuracy(labels, assignments),
-        "nmi": metrics.normalized_mutual_info_score(classes, clusters),
-        "ari": metrics.adjusted_rand_score(classes, clusters),
-    }
+    clusters, rows = as_array(assignments, "assignments"), as_array(codes, "codes")
+    check_same_rows(as_array(labels, "labels"), "labels", rows, "codes")
+    scores = agreement(labels, assignments)
     if 1 < len(np.unique(clusters)) < len(rows):  # else not defined
         scores["dbi"] = metrics.davies_bouldin_score(rows, clusters)
         scores["ch"] = metrics.calinski_harabasz_score(rows, clusters)
         scores["silhouette"] = metrics.silhouette_score(rows, clusters)
     return {name: float(score) for name, score in scores.items()}
+
+
+def agreement(labels: Tensor, assignments: Tensor) -> dict[str, float]:
+    """The part of `cluster_scores` that compares with the classes: acc, nmi and ari."""
+    accuracy = clustering_accuracy(labels, assignments)
+    classes, clusters = as_array(labels, "labels"), as_array(assignments, "assignments")
+    return {
+        "acc": accuracy,
+        "nmi": float(metrics.normalized_mutual_info_score(classes, clusters)),
+        "ari": float(metrics.adjusted_rand_score(classes, clusters)),
+    }
 
 
 def nearest_neighbor_accuracy(
@@ -155,21 +165,59 @@ def nearest_neighbor_accuracy(
         >>> nearest_neighbor_accuracy(known, labels, new, labels, neighbors=1)
         1.0
     """
+    known, asked = known_and_asked(codes, labels, new_codes, new_labels)
+    neighbors = check_integer(neighbors, "neighbors", least=1)
+    if neighbors > len(known[0]):
+        raise ValueError(
+            f"neighbors must be at most the {len(known[0])} labeled rows; "
+            f"got {neighbors}"
+        )
+    classifier = KNeighborsClassifier(neighbors, metric=metric)
+    return float(classifier.fit(*known).score(*asked))
+
+
+def linear_probe_accuracy(
+    codes: Tensor, labels: Tensor, new_codes: Tensor, new_labels: Tensor
+) -> float:
+    """Accuracy of a linear classifier of the codes on new rows.
+
+    It is a logistic regression on standardized columns, with scikit-learn's own weight
+    of the penalty (Alain and Bengio, 2017).
+
+    Args:
+        codes: (N, D), of which the labeled ones are fitted.
+        labels: (N,) integer; -100 where a row has none.
+        new_codes: (M, D), the rows to classify.
+        new_labels: (M,) integer, their classes.
+
+    Raises:
+        ValueError: fewer than two classes are labeled; codes and labels that differ in
+            length.
+        TypeError: codes or labels that are no tensor.
+
+    Example:
+        >>> known, labels = torch.eye(2), torch.tensor([0, 1])
+        >>> linear_probe_accuracy(known, labels, torch.tensor([[0.9, 0.2]]), labels[:1])
+        1.0
+    """
+    known, asked = known_and_asked(codes, labels, new_codes, new_labels)
+    if len(np.unique(known[1])) < 2:
+        raise ValueError("labels must show two classes or more; got one or none")
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return float(probe.fit(*known).score(*asked))
+
+
+def known_and_asked(
+    codes: Tensor, labels: Tensor, new_codes: Tensor, new_labels: Tensor
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The labeled rows and their classes; the new rows and theirs. All are checked."""
     rows, classes = as_array(codes, "codes"), as_array(labels, "labels")
     check_same_rows(classes, "labels", rows, "codes")
     new_rows = as_array(new_codes, "new_codes")
     new_classes = as_array(new_labels, "new_labels")
     check_same_rows(new_classes, "new_labels", new_rows, "new_codes")
-    neighbors = check_integer(neighbors, "neighbors", least=1)
     labeled = classes != UNLABELED
-    if neighbors > labeled.sum():
-        raise ValueError(
-            f"neighbors must be at most the {labeled.sum()} labeled rows; "
-            f"got {neighbors}"
-        )
-    classifier = KNeighborsClassifier(neighbors, metric=metric)
-    classifier.fit(rows[labeled], classes[labeled])
-    return float(classifier.score(new_rows, new_classes))
+    return (rows[labeled], classes[labeled]), (new_rows, new_classes)
 
 
 @torch.no_grad()
