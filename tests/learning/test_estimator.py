@@ -180,13 +180,12 @@ def test_bad_settings_are_named(settings, error, message):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": 1e300, "epochs": 9}],
+    "settings", [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": -1}]
 )
 def test_a_fit_that_fails_leaves_the_earlier_one_whole(settings):
     encoder = fitted([0, 1] * 3)
     codes = encoder.transform(SIX)
-    with pytest.raises(ValueError, match="epochs|batch_size|in epoch"):
+    with pytest.raises(ValueError, match="epochs|batch_size|learning_rate"):
         encoder.set_params(**settings).fit(10 * SIX - 3, [4, 5, 6] * 2)
     assert encoder.classes_.tolist() == [0, 1]
     assert np.array_equal(encoder.transform(SIX), codes)
