@@ -1,0 +1,57 @@
+"""One lock for each run, so that sweeps of one folder share the work.
+
+`NAME.running` is locked while a run is executed, and removed when it has ended. The
+system frees the lock of a process that was killed; its file then tells what it left.
+"""
+
+import glob
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snnl_tutorial.runs.records import find_record
+
+ENDING = ".running"
+
+
+@contextmanager
+def lock_run(folder: Path, name: str, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock of a run.
+
+    Args:
+        folder: output folder; it must exist.
+        name: the run's name.
+        wait: whether to wait for another holder.
+
+    Yields:
+        Whether the lock is ours. Without `wait` another process or thread may hold it.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder / f"{name}{ENDING}"
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)  # while it is ours: nobody removes another's lock
+        lock.release()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what is left of runs whose process was killed, not of those at work."""
+    for path in folder.glob(f"*{ENDING}"):
+        name = path.name.removesuffix(ENDING)
+        with lock_run(folder, name) as ours:
+            record = find_record(folder, name)
+            # The notebook of a failure, which may just have ended, is to be looked at.
+            if not ours or (record and record["status"] == "failed"):
+                continue
+            (folder / f"{name}.partial.ipynb").unlink(missing_ok=True)
+            (folder / f"{name}.kernel").unlink(missing_ok=True)
+            for unfinished in folder.glob(f"{glob.escape(name)}.json.*.tmp"):
+                unfinished.unlink(missing_ok=True)
