@@ -47,11 +47,12 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.glob(f"*{ENDING}"):
         name = path.name.removesuffix(ENDING)
         with lock_run(folder, name) as ours:
-            record = find_record(folder, name)
-            # The notebook of a failure, which may just have ended, is to be looked at.
-            if not ours or (record and record["status"] == "failed"):
+            if not ours:
                 continue
-            (folder / f"{name}.partial.ipynb").unlink(missing_ok=True)
-            (folder / f"{name}.kernel").unlink(missing_ok=True)
-            for unfinished in folder.glob(f"{glob.escape(name)}.json.*.tmp"):
-                unfinished.unlink(missing_ok=True)
+            left = [*folder.glob(f"{glob.escape(name)}.json.*.tmp")]
+            left.append(folder / f"{name}.kernel")
+            record = find_record(folder, name)
+            if not record or record["status"] != "failed":  # else it is to be looked at
+                left.append(folder / f"{name}.partial.ipynb")
+            for file in left:
+                file.unlink(missing_ok=True)

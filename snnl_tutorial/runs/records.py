@@ -67,6 +67,11 @@ def read_record(path: Path) -> dict[str, Any] | None:
                 f"{path} is a damaged record: {key} must be a {kind.__name__}; "
                 f"got {brief(content[key])}"
             )
+    if content["status"] not in ("done", "failed"):
+        raise ValueError(
+            f"{path} is a damaged record: status must be done or failed; "
+            f"got {brief(content['status'])}"
+        )
     return content
 
 
