@@ -133,6 +133,18 @@ def test_a_text_arrives_as_it_was_given(tmp_path, value):
     assert record["metrics"] == {"text": value}
 
 
+def test_parameters_that_look_like_code_are_replaced(tmp_path):
+    cell = "a: str = 'b=c'\nrate: float = 0.5  # T = 1 / t\ncolor: str = '#1f77b4'"
+    code = f"{helpers.GLUE}\nglue('all', f'{{a}} {{rate}} {{color}}')"
+    chapter = read_chapter(
+        helpers.notebook(tmp_path / "t.ipynb", code, parameters=cell)
+    )
+    given = {"a": "d = 'e'", "rate": 0.25, "color": "# red"}
+    record = run_chapter(chapter, given, tmp_path / "runs")
+    assert record["parameters"] == given
+    assert record["metrics"] == {"all": "d = 'e' 0.25 # red"}
+
+
 def test_a_run_is_not_done_by_two_at_once(tmp_path):
     chapter, out = chapter_of(tmp_path, helpers.PRODUCT), tmp_path / "runs"
     out.mkdir()

@@ -135,6 +135,7 @@ def bomb(key, first, twin):
     [
         (bomb("chapter", "[5]", "[{}]"), "at most 100,000 values"),
         (bomb("runs", "{x: 1}", "{{<<: [{}]}}"), "at most 100,000 values"),
+        (bomb("? *a9", "[5]", "[{}]"), "at most 100,000 values"),
         ("chapter: 5\ngrid: {seed: &a [1, *a]}", "at most 100,000 values"),
         (
             "chapter: tiny.ipynb\ngrid:\n"
@@ -154,7 +155,7 @@ def bomb(key, first, twin):
             "at most 10,000 runs; this has 10,002",
         ),
     ],
-    ids=["alias", "merge", "itself", "grid", "chapters", "blocks"],
+    ids=["alias", "merge", "key", "itself", "grid", "chapters", "blocks"],
 )
 def test_a_file_that_asks_for_too_much_is_refused_at_once(folder, text, words):
     with pytest.raises(ValueError, match=words) as caught:
