@@ -98,7 +98,8 @@ def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
       factor: [0.0, 0.5]
       seed: [0, 1, 2]
 
-    After an interruption, the same command continues the sweep.
+    After an interruption, the same command continues the sweep. Given twice at once, it
+    shares the work.
     """  # noqa: D301 (a raw string would hide \b from click)
     from snnl_tutorial.runs.sweeps import read_sweep, run_sweep
 

@@ -38,7 +38,9 @@ def lock_run(folder: Path, name: str, wait: bool = False) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)  # while it is ours: nobody removes another's lock
+        # While it is ours, so that nobody removes another's lock. Who has opened the
+        # file already finds it gone and starts anew: filelock sees to that.
+        path.unlink(missing_ok=True)
         lock.release()
 
 
