@@ -28,7 +28,7 @@ def store(folder, run, chapter="05_layer_sum", **changes):
         **changes,
     }
     write_record(folder, record)
-    (folder / f"{run}.ipynb").write_text("executed")
+    (folder / f"{run}.ipynb").write_text("{}")
     return record
 
 
@@ -45,7 +45,7 @@ def test_a_record_is_renamed_with_its_notebook_and_its_field(tmp_path, capsys):
     names = {path.name for path in folder.iterdir()}
     assert names == {f"{NEW}.json", f"{NEW}.ipynb", "other.json"}
     assert json.loads((folder / f"{NEW}.json").read_text()) == record | {"run": NEW}
-    assert (folder / f"{NEW}.ipynb").read_text() == "executed"
+    assert (folder / f"{NEW}.ipynb").read_text() == "{}"
 
 
 def test_a_sweep_finds_a_renamed_run(tmp_path):

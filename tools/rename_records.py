@@ -60,11 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     folder = parser.parse_args(arguments).folder
     renamed = failed = 0
     for path in sorted(folder.rglob("*.json")):
-        record = read_record(path)
-        if record is None:
-            continue
         try:
-            renamed += rename_record(path, record)
+            record = read_record(path)
+            renamed += record is not None and rename_record(path, record)
         except (OSError, TypeError, ValueError) as error:
             print(f"{path}: {error}", file=sys.stderr)
             failed += 1

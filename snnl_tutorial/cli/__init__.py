@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
 
 from snnl_tutorial.cli.data import data
 from snnl_tutorial.cli.runs import chapters, results, run, sweep
+from snnl_tutorial.runs.messages import one_line
 
 
 class Interrupted(click.ClickException):
@@ -21,7 +22,7 @@ class Interrupted(click.ClickException):
 
 
 class Commands(click.Group):
-    """Turns every expected error into a `ClickException`, shown without a traceback."""
+    """Turns every error into a `ClickException`, shown without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -34,13 +35,25 @@ class Commands(click.Group):
             ) from error
         except BrokenPipeError:  # `| head` closed the pipe: click ends quietly
             raise
-        except (ImportError, OSError, TypeError, ValueError) as error:
-            raise click.ClickException(str(error)) from error
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            raise click.ClickException(describe(error)) from error
+
+
+def describe(error: Exception) -> str:
+    """Say what went wrong; if it is no error of the input, also of which kind it is."""
+    if isinstance(error, ImportError | OSError | TypeError | ValueError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error} (snnl --debug shows where)"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show where an error was raised.")
 @click.version_option(package_name="snnl-tutorial", message="%(version)s")
-def snnl() -> None:
+def snnl(debug: bool) -> None:
     """Run the chapters of "The soft nearest neighbor loss, taken apart"."""
 
 
@@ -83,7 +96,6 @@ def main() -> NoReturn:
         error.show()
         status = error.exit_code
     except click.ClickException as error:
-        message = " ".join(error.format_message().split())
-        click.echo(f"snnl: {message}", err=True)
+        click.echo(f"snnl: {one_line(error.format_message())}", err=True)
         status = error.exit_code
     sys.exit(status)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from snnl_tutorial.runs.messages import one_line, printable
+
 if TYPE_CHECKING:
     from snnl_tutorial.runs.records import Summary
 
@@ -66,9 +68,9 @@ def run(
     record = run_chapter(read_chapter(chapter), given, folder, sys.stderr.isatty())
     if record["status"] == "failed":
         raise click.ClickException(failure_line(record))
-    click.echo(folder / f"{record['run']}.ipynb")
+    click.echo(printable(str(folder / f"{record['run']}.ipynb")))
     for name, value in record["metrics"].items():
-        click.echo(f"    {name:16} {value}")
+        click.echo(f"    {printable(name):16} {one_line(str(value))}")
 
 
 @click.command()
@@ -96,7 +98,8 @@ def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
       factor: [0.0, 0.5]
       seed: [0, 1, 2]
 
-    After an interruption, the same command continues the sweep.
+    After an interruption, the same command continues the sweep. Given twice at once, it
+    shares the work.
     """  # noqa: D301 (a raw string would hide \b from click)
     from snnl_tutorial.runs.sweeps import read_sweep, run_sweep
 
@@ -107,7 +110,8 @@ def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
     for record in failed:
         click.echo(f"snnl: {failure_line(record)}", err=True)
     click.echo(
-        f"{len(runs)} runs in {folder}: {len(runs) - len(records)} done before, "
+        f"{len(runs)} runs in {printable(str(folder))}: "
+        f"{len(runs) - len(records)} done before, "
         f"{len(records) - len(failed)} done now, {len(failed)} failed"
     )
     if failed:
@@ -116,7 +120,7 @@ def sweep(file: Path, folder: Path, jobs: int, device: str | None) -> None:
 
 def failure_line(record: dict[str, Any]) -> str:
     """Return one line that says which run failed, and why."""
-    return " ".join(f"{record['run']} failed: {record.get('cause')}".split())
+    return one_line(f"{record['run']} failed: {record.get('cause')}")
 
 
 def silence_libraries() -> None:
@@ -158,7 +162,7 @@ def results(
             click.echo(f"snnl: left out: {failure_line(record)}", err=True)
     summary = summarize(records)
     text = summary.table.map(format_number)
-    click.echo(text.to_string(index=False))
+    click.echo(printable(text.to_string(index=False)))
     if csv:
         write_atomically(csv, summary.table.to_csv(index=False, na_rep="nan").encode())
     if markdown:
@@ -177,7 +181,7 @@ def format_number(value: Any) -> str:
         >>> format_number(0.123456), format_number(3), format_number("mnist")
         ('0.1235', '3', 'mnist')
     """
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else one_line(str(value))
 
 
 def draw(summary: "Summary", x: str | None, metrics: tuple[str, ...]) -> bytes:

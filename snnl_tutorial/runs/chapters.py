@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from snnl_tutorial.runs.parameters import Parameter, Value, convert, read_parameter
+from snnl_tutorial.runs.parameters import Parameter, Value, convert, read_parameters
 
 SOURCE_LINK = re.compile(r"\]\([^)\s]*/(snnl_tutorial/[\w/]+)\.py\)")
 """A Markdown link to a module of this package, in the repository."""
@@ -23,7 +23,8 @@ class Chapter(NamedTuple):
     """The module that the chapter explains, with dots; "" if it names none."""
     parameters: dict[str, Parameter]
     sources: str
-    """The sha256 of the code cells: equal code and values are not run twice."""
+    """The sha256 of the code cells, but for the parameters: those are values of a run.
+    Equal sources and values are not run twice."""
 
 
 def book_folder() -> Path:
@@ -77,6 +78,7 @@ def read_chapter(name: str | int | Path) -> Chapter:
     Raises:
         ValueError: as in `find_chapter`; or the file is not a notebook; or a
             parameter's default is not a literal int, float, str or bool.
+        TypeError: a parameter's default is not of its own type.
         FileNotFoundError: as in `find_chapter`.
 
     Example:
@@ -87,19 +89,23 @@ def read_chapter(name: str | int | Path) -> Chapter:
         'decides every random draw'
     """
     import nbformat
-    import papermill
 
     path = find_chapter(name)
     try:
-        notebook = nbformat.read(path, as_version=4)
-        entries = papermill.inspect_notebook(path)
-    except (AttributeError, ValueError, nbformat.ValidationError) as error:
+        cells = nbformat.read(path, as_version=4).cells
+        code = [cell for cell in cells if cell.cell_type == "code"]
+        tagged = [c for c in code if "parameters" in c.metadata.get("tags", [])][:1]
+        sources = [cell.source for cell in code if cell not in tagged]
+        texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    except (
+        AttributeError,
+        RecursionError,
+        ValueError,
+        nbformat.ValidationError,
+    ) as error:
         raise ValueError(
             f"{path} is not a notebook that can be run: {error}"
         ) from error
-    parameters = [read_parameter(entry) for entry in entries.values()]
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     introduction = texts[0] if texts else ""
     heading = introduction.strip().partition("\n")[0].lstrip("# ")
     title, _, question = heading.partition(": ")
@@ -108,8 +114,8 @@ def read_chapter(name: str | int | Path) -> Chapter:
         title=title,
         question=question,
         explains=explained_module(introduction),
-        parameters={parameter.name: parameter for parameter in parameters},
-        sources=hashlib.sha256(json.dumps(code).encode()).hexdigest(),
+        parameters=read_parameters(tagged[0].source) if tagged else {},
+        sources=hashlib.sha256(json.dumps(sources).encode()).hexdigest(),
     )
 
 
@@ -137,7 +143,8 @@ def fill_defaults(chapter: Chapter, given: Mapping[str, Any]) -> dict[str, Value
             command line, and a float as an integer.
 
     Raises:
-        ValueError: the chapter has no parameter of this name.
+        ValueError: the chapter has no parameter of this name, or a number is not in
+            the range that the parameter's comment begins with.
         TypeError: a value has the wrong type.
 
     Example:

@@ -2,29 +2,27 @@
 
 import ast
 import json
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snnl_tutorial.files import write_atomically
+from snnl_tutorial.runs.messages import brief
 
 if TYPE_CHECKING:
     import pandas as pd
-
+    from nbformat import NotebookNode
 
 KEYS = {"run", "status", "chapter", "parameters", "metrics"}
 """A JSON file with at least these keys is a record."""
 
 
-def read_glued(path: Path) -> dict[str, Any]:
-    """Return the values that a notebook stored with `notebook.glue`; {} if no file."""
-    import nbformat
-
-    if not path.exists():
-        return {}
+def read_glued(notebook: "NotebookNode") -> dict[str, Any]:
+    """Return the values that a notebook stored with `notebook.glue`."""
     metrics = {}
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
             stored = output.get("metadata", {}).get("scrapbook")
             if stored:
@@ -50,13 +48,39 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Return the record in a file, or None if there is none."""
+    """Return the record in a JSON file, or None if it holds something else.
+
+    Raises:
+        ValueError: the file is damaged, so that nobody can tell; or its record is.
+        OSError: the file cannot be read.
+    """
     try:
         content = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"{path} may be a damaged record: {error}") from error
+    if not (isinstance(content, dict) and content.keys() >= KEYS):
         return None
-    is_record = isinstance(content, dict) and content.keys() >= KEYS
-    return content if is_record else None
+    kinds = {"run": str, "chapter": str, "parameters": dict, "metrics": dict}
+    for key, kind in kinds.items():
+        if not isinstance(content[key], kind):
+            raise ValueError(
+                f"{path} is a damaged record: {key} must be a {kind.__name__}; "
+                f"got {brief(content[key])}"
+            )
+    if content["status"] not in ("done", "failed"):
+        raise ValueError(
+            f"{path} is a damaged record: status must be done or failed; "
+            f"got {brief(content['status'])}"
+        )
+    return content
+
+
+def find_record(folder: Path, run: str) -> dict[str, Any] | None:
+    """Return the record of the run of this name, or None if there is no whole one."""
+    try:
+        return read_record(folder / f"{run}.json")
+    except (OSError, ValueError):
+        return None
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
@@ -64,10 +88,17 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: the folder does not exist, or holds no record.
+        ValueError: a JSON file is damaged, as in `read_record`.
+        OSError: a JSON file or a subfolder cannot be read.
     """
-    paths = (path for path in sorted(folder.rglob("*.json")) if path.is_file())
-    found = [read_record(path) for path in paths]
-    records = [record for record in found if record]
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found = os.walk(folder, onerror=fail) if folder.is_dir() else ()
+    paths = [Path(top, name) for top, _, names in found for name in names]
+    jsons = sorted(path for path in paths if path.suffix == ".json")
+    records = [record for path in jsons if (record := read_record(path))]
     if not records:
         raise FileNotFoundError(f"{folder}: there is no record of a run in it")
     return records
@@ -96,7 +127,7 @@ def summarize(records: Iterable[dict[str, Any]]) -> Summary:
         one run). Metrics that are not numbers are left out.
 
     Raises:
-        ValueError: no run is done.
+        ValueError: no run is done, or a metric is larger than any float.
 
     Example:
         >>> runs = [
@@ -136,4 +167,7 @@ def summarize(records: Iterable[dict[str, Any]]) -> Summary:
 def numeric_metrics(record: dict[str, Any]) -> dict[str, float]:
     """Return the metrics of a record that are numbers."""
     metrics = record["metrics"].items()
-    return {k: float(v) for k, v in metrics if isinstance(v, int | float)}
+    try:
+        return {k: float(v) for k, v in metrics if isinstance(v, int | float)}
+    except OverflowError as error:
+        raise ValueError(f"{record['run']}: a metric is too large: {error}") from error

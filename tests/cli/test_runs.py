@@ -121,6 +121,80 @@ def test_an_error_of_any_command_is_one_line(in_process, monkeypatch, error):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RecursionError("too deep"),
+        MemoryError(),
+        RuntimeError("no home"),
+        OverflowError("too large"),
+        AttributeError("no such thing"),
+        KeyError("a"),
+        ValueError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_unexpected_error_is_one_line_and_debug_shows_where(
+    in_process, monkeypatch, error
+):
+    def fail():
+        raise error
+
+    monkeypatch.setitem(snnl.commands, "fail", click.Command("fail", callback=fail))
+    done = in_process("fail")
+    one_line(done, 1, f"snnl: {type(error).__name__}: {error}".rstrip())
+    assert "snnl --debug shows where" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["snnl", "--debug", "fail"])
+    with pytest.raises(type(error)):
+        main()
+
+
+def test_an_error_is_one_short_line_without_control_characters(in_process, monkeypatch):
+    def fail():
+        raise ValueError("red \x1b[31m\x07 \u202e\udcff" + "x" * 10_000_000 + " end")
+
+    monkeypatch.setitem(snnl.commands, "fail", click.Command("fail", callback=fail))
+    done = in_process("fail")
+    one_line(done, 1, "red ")
+    assert done.stderr.rstrip("\n").isprintable()
+    assert done.stderr.endswith(" end\n")
+    assert len(done.stderr) < 1000
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "variables", "words"),
+    [
+        ({"a.json": DEEP}, ["results", "."], {}, "a.json may be a damaged record"),
+        ({"a.ipynb": DEEP}, ["run", "a.ipynb"], {}, "a.ipynb is not a notebook"),
+        ({"a.yaml": DEEP}, ["sweep", "a.yaml"], {}, "nested too deeply"),
+        (
+            {},
+            ["run", "1", "-p", "seed", "1" + "+1" * 50_000],
+            {},
+            "must be of type int",
+        ),
+        ({}, ["run", "1", "-o", "loop"], {}, "loop"),
+        ({}, ["data", "list"], {"SNNL_DATA": "~nosuchuser/x"}, "home directory"),
+    ],
+    ids=["record", "notebook", "sweep", "value", "loop", "home"],
+)
+def test_whatever_happens_there_is_no_traceback(
+    in_process, tmp_path, monkeypatch, files, arguments, variables, words
+):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    done = in_process(*arguments)
+    assert done.returncode in (1, 2)
+    one_line(done, done.returncode, words)
+
+
 def test_the_example_in_the_help_is_valid_yaml():
     text = invoke("sweep", "--help").output
     block = text[text.index("  chapter: 5") : text.index("  After")]
@@ -137,7 +211,7 @@ def test_without_a_command_it_shows_the_help(in_process):
     assert done.stderr.startswith("Usage: snnl")
 
 
-@pytest.mark.parametrize("library", ["papermill", "click"])
+@pytest.mark.parametrize("library", ["nbformat", "click"])
 def test_a_missing_library_is_reported(library):
     code = (
         f"import sys; sys.modules[{library!r}] = None; sys.argv[1:] = ['chapters']\n"
@@ -186,6 +260,17 @@ def test_run_prints_where_it_wrote_and_what_it_measured(tmp_path):
     assert record["status"] == "done"
 
 
+def test_metrics_are_printed_without_control_characters(tmp_path):
+    code = f"{helpers.GLUE}\nglue('a\\x1b[2J', name)\nglue('b', 'x' * 100_000)"
+    notebook = helpers.notebook(tmp_path / "tiny.ipynb", code)
+    out = tmp_path / "red\x1b[31m"
+    result = invoke("run", notebook, "-p", "name", "b\x1b[3J\nc", "-o", out)
+    lines = result.output.splitlines()
+    assert len(lines) == 3
+    assert all(line.isprintable() and len(line) < 1000 for line in lines)
+    assert lines[1].split() == ["a", "[2J", "b", "[3J", "c"]
+
+
 def test_device_is_short_for_a_parameter(tmp_path):
     code = f"{helpers.GLUE}\nglue('on', device)"
     line = 'device: str = "cpu"  # where'
@@ -207,10 +292,11 @@ def test_a_run_that_fails_is_one_line(tmp_path):
 
 @pytest.mark.parametrize("jobs", [None, 2])
 def test_ctrl_c_is_one_line(tmp_path, jobs):
-    """The notebook itself sends the signal, in the middle of a cell."""
+    """The notebook itself sends the signal, once, in the middle of a cell."""
     code = (
         "import os, signal, threading\n"
-        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "if seed == 0:\n"
+        "    os.kill(os.getppid(), signal.SIGINT)\n"
         "threading.Event().wait()"
     )
     notebook = helpers.notebook(tmp_path / "tiny.ipynb", code)
@@ -223,7 +309,9 @@ def test_ctrl_c_is_one_line(tmp_path, jobs):
     one_line(done, 130, "interrupted")
     names = {path.name for path in out.iterdir()}
     assert "tiny.partial.ipynb" in names
-    assert all(name.endswith(".partial.ipynb") for name in names)
+    assert not any(name.endswith(".json") for name in names)
+    notebooks = {name for name in names if name.endswith(".ipynb")}
+    assert all(name.endswith(".partial.ipynb") for name in notebooks)
 
 
 def test_a_sweep_reports_every_failure_in_a_line(tmp_path):
@@ -255,6 +343,25 @@ def test_results_prints_a_row_for_each_setting_and_names_what_failed(runs):
     assert result.stderr == (
         "snnl: left out: bad failed: ValueError: no (in cell [3])\n"
     )
+
+
+def test_results_are_printed_without_control_characters(tmp_path):
+    for text in ("a\x1b[2J", "b\n\x07c"):
+        name = f"{len(text)}"
+        write(tmp_path, {"x\x1b[31m": 1}, name, name=text, seed=0)
+    write(tmp_path, {}, "bad", "failed", name="a", seed=1)
+    result = invoke("results", tmp_path)
+    assert result.exit_code == 0
+    for line in result.output.splitlines():
+        assert line.isprintable()
+
+
+def test_results_refuses_a_damaged_record(runs, in_process):
+    damaged = next(runs.glob("*.json"))
+    damaged.write_text(damaged.read_text()[:-9])
+    done = in_process("results", runs)
+    one_line(done, 1, f"{damaged.name} may be a damaged record")
+    assert done.stdout == ""
 
 
 def test_results_writes_tables(runs):

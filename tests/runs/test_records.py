@@ -1,6 +1,9 @@
 """Records are read back and summed up; the oracle is arithmetic by hand."""
 
+import json
 import math
+import os
+from pathlib import Path
 
 import pytest
 
@@ -91,12 +94,9 @@ def test_records_are_found_in_folders_below_and_nothing_else_is(tmp_path):
     for i, run in enumerate(runs):
         (tmp_path / str(i)).mkdir()
         write_record(tmp_path / str(i), run)
-    for name, text in {
-        "a.json": "[]",
-        "b.json": "{",
-        "c.json": '{"run": 1, "status": "done"}',
-    }.items():
-        (tmp_path / name).write_text(text)
+    others = ["[]", "{}", '{"run": 1, "status": "done"}', '[{"deep": []}]']
+    for i, text in enumerate(others):
+        (tmp_path / f"{i}.json").write_text(text)
     assert repr(read_records(tmp_path)) == repr(runs)
     assert not list(tmp_path.rglob("*.tmp"))
 
@@ -105,3 +105,56 @@ def test_records_are_found_in_folders_below_and_nothing_else_is(tmp_path):
 def test_a_folder_without_records(tmp_path, name):
     with pytest.raises(FileNotFoundError, match="no record of a run"):
         read_records(tmp_path / name)
+
+
+GOOD = json.dumps(record({"a": 1.0}, seed=1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        GOOD[:-3],  # cut off
+        GOOD[: len(GOOD) // 2] + "\0" * 20,
+        '{"metrics": ' * 100_000,  # nested deeper than Python reads
+        GOOD.replace('{"a": 1.0}', "null"),
+        GOOD.replace('{"seed": 1}', "[]"),
+        GOOD.replace('"05"', "5"),
+        GOOD.replace('"done"', '"dnoe"'),
+    ],
+    ids=range(8),
+)
+def test_a_damaged_record_is_not_passed_over(tmp_path, text):
+    """The mean of the others would be another one."""
+    write_record(tmp_path, record({"a": 1.0}, seed=0))
+    (tmp_path / "lost.json").write_text(text)
+    with pytest.raises(ValueError, match=r"lost\.json .*damaged record"):
+        read_records(tmp_path)
+
+
+def test_a_record_that_cannot_be_read_is_not_passed_over(tmp_path):
+    write_record(tmp_path, record({"a": 1.0}, seed=0))
+    (tmp_path / "lost.json").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="lost"):
+        read_records(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    """The system's refusal is imitated: root may read everything."""
+    write_record(tmp_path, record({"a": 1.0}, seed=0))
+    (tmp_path / "lost").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "lost":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="lost"):
+        read_records(tmp_path)
+
+
+def test_a_metric_larger_than_any_float_is_named():
+    with pytest.raises(ValueError, match="seed=1: a metric is too large"):
+        summarize([record({"a": 1}, seed=0), record({"a": 10**400}, seed=1)])

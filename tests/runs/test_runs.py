@@ -3,6 +3,8 @@
 import json
 import platform
 import re
+import resource
+from contextlib import contextmanager
 
 import nbformat
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import snnl_tutorial
 from snnl_tutorial.runs import environment, records
 from snnl_tutorial.runs.chapters import chapter_paths, fill_defaults, read_chapter
+from snnl_tutorial.runs.locks import lock_run
 from snnl_tutorial.runs.runs import run_chapter, run_name
 from tests import helpers
 
@@ -70,6 +73,86 @@ def test_a_failure_is_recorded_with_its_cause(tmp_path, code, cause):
     assert record["metrics"] == {"product": 2.0}
     assert names(tmp_path / "runs") == ["tiny-seed=4.json", "tiny-seed=4.partial.ipynb"]
     assert records.read_record(tmp_path / "runs" / "tiny-seed=4.json") == record
+
+
+@contextmanager
+def files_of_at_most(size):
+    """What a full disk does to a file that grows, without one: it is cut off."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ["print('x' * 40_000)"],
+        ["print('x' * 40_000)", "1 / 0"],
+        ["print('x' * 10_000)"] * 4,
+    ],
+    ids=["at once", "before another error", "bit by bit"],
+)
+def test_a_full_disk_is_the_cause_of_a_failure(tmp_path, code):
+    """And not that the notebook is cut off, which it is by then."""
+    chapter, out = chapter_of(tmp_path, *code), tmp_path / "runs"
+    with files_of_at_most(20_000):
+        record = run_chapter(chapter, {}, out)
+    assert record["status"] == "failed"
+    assert record["cause"].startswith("OSError: [Errno 27] File too large")
+    assert records.read_record(out / "tiny.json") == record
+
+
+def test_a_cause_is_one_short_line_without_control_characters(tmp_path):
+    code = "raise ValueError('red \\x1b[31m\\n' + 'x' * 100_000 + '\\x07 end')"
+    record = run_chapter(chapter_of(tmp_path, code), {}, tmp_path / "runs")
+    assert record["cause"].startswith("ValueError: red ")
+    assert record["cause"].endswith("x end (in cell [2])")
+    assert record["cause"].isprintable()
+    assert len(record["cause"]) < 1000
+
+
+@pytest.mark.parametrize("name", ["a{b}", "{name.__class__}", "}{ %s [a] * '\"$x"])
+def test_paths_are_no_templates(tmp_path, name):
+    """Papermill would put the parameters in."""
+    folder = tmp_path / name
+    folder.mkdir()
+    path = helpers.notebook(folder / f"{name}.ipynb", helpers.PRODUCT)
+    record = run_chapter(read_chapter(path), {"seed": 3}, folder / name)
+    assert (record["status"], record["cause"]) == ("done", None)
+    assert names(folder / name) == [f"{record['run']}.ipynb", f"{record['run']}.json"]
+    assert names(folder) == sorted([name, path.name])
+
+
+@pytest.mark.parametrize("value", ['{seed} = #1f77b4 \'b"c"', "\\n\n\\é\x1b", "None"])
+def test_a_text_arrives_as_it_was_given(tmp_path, value):
+    chapter = chapter_of(tmp_path, f"{helpers.GLUE}\nglue('text', name)")
+    record = run_chapter(chapter, {"name": value}, tmp_path / "runs")
+    assert record["metrics"] == {"text": value}
+
+
+def test_parameters_that_look_like_code_are_replaced(tmp_path):
+    cell = "a: str = 'b=c'\nrate: float = 0.5  # T = 1 / t\ncolor: str = '#1f77b4'"
+    code = f"{helpers.GLUE}\nglue('all', f'{{a}} {{rate}} {{color}}')"
+    chapter = read_chapter(
+        helpers.notebook(tmp_path / "t.ipynb", code, parameters=cell)
+    )
+    given = {"a": "d = 'e'", "rate": 0.25, "color": "# red"}
+    record = run_chapter(chapter, given, tmp_path / "runs")
+    assert record["parameters"] == given
+    assert record["metrics"] == {"all": "d = 'e' 0.25 # red"}
+
+
+def test_a_run_is_not_done_by_two_at_once(tmp_path):
+    chapter, out = chapter_of(tmp_path, helpers.PRODUCT), tmp_path / "runs"
+    out.mkdir()
+    with lock_run(out, "tiny-seed=3") as ours:
+        assert ours
+        with pytest.raises(BlockingIOError, match="tiny-seed=3 is being run"):
+            run_chapter(chapter, {"seed": 3}, out)
+    assert run_chapter(chapter, {"seed": 3}, out)["status"] == "done"
 
 
 def test_a_kernel_that_is_not_there(tmp_path):

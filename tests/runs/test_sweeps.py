@@ -1,11 +1,14 @@
 """Sweeps: checked first, run in parallel, and the same after an interruption."""
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import pytest
 
 from snnl_tutorial.learning.objectives import METHODS, NETWORKS
+from snnl_tutorial.runs.locks import lock_run
 from snnl_tutorial.runs.records import read_records, write_record
 from snnl_tutorial.runs.sweeps import is_done, read_sweep, run_sweep
 from tests import helpers
@@ -96,6 +99,16 @@ runs:
             "chapter: [5, tiny.ipynb]\nparameters: {epochs: 1}",
             "tiny has no parameter 'epochs'",
         ),
+        ("chapter: {a: 5}", "a block must have a chapter or a list of them"),
+        ("chapter: 5\nchapter: 1", "'chapter' is given twice .line 2"),
+        ("chapter: 5\ngrid: {seed: [0, 1], seed: [2]}", "'seed' is given twice"),
+        ("chapter: 5\nparameters: {seed: 1, 'seed': 2}", "'seed' is given twice"),
+        (
+            "runs:\n- &a {chapter: 5}\n- {<<: *a, parameters: {epochs: 1, epochs: 2}}",
+            "'epochs' is given twice .line 3",
+        ),
+        ("[" * 100_000, "nested too deeply"),
+        ("chapter: 5\nparameters: " + "{a: " * 100_000, "nested too deeply"),
         (
             "chapter: [tiny.ipynb, other/tiny.ipynb]",
             "tiny.ipynb and .*tiny.ipynb must have different names",
@@ -107,6 +120,62 @@ def test_an_error_in_the_file_is_reported_before_anything_runs(folder, text, wor
     helpers.notebook(folder / "other" / "tiny.ipynb")
     with pytest.raises(ValueError, match=rf"(?s)sweep\.yaml: .*{words}"):
         read_sweep(write_sweep(folder, text))
+
+
+def bomb(key, first, twin):
+    """Aliases of aliases of aliases: a billion values in a few lines."""
+    lines = [f"a0: &a0 {first}"]
+    for i in range(1, 10):
+        lines.append(f"a{i}: &a{i} {twin.format(', '.join([f'*a{i - 1}'] * 9))}")
+    return "\n".join([*lines, f"{key}: *a9"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (bomb("chapter", "[5]", "[{}]"), "at most 100,000 values"),
+        (bomb("runs", "{x: 1}", "{{<<: [{}]}}"), "at most 100,000 values"),
+        (bomb("? *a9", "[5]", "[{}]"), "at most 100,000 values"),
+        ("chapter: 5\ngrid: {seed: &a [1, *a]}", "at most 100,000 values"),
+        (
+            "chapter: tiny.ipynb\ngrid:\n"
+            + "".join(
+                f"  {name}: {list(range(100))}\n"
+                for name in ("seed", "factor", "name", "fast")
+            ),
+            "at most 10,000 runs; this has 100,000,000",
+        ),
+        (
+            f"chapter: {['tiny.ipynb'] * 101}\ngrid: {{seed: {list(range(100))}}}",
+            "at most 10,000 runs; this has 10,100",
+        ),
+        (
+            "runs:\n"
+            + f"  - {{chapter: 5, grid: {{seed: {list(range(5001))}}}}}\n" * 2,
+            "at most 10,000 runs; this has 10,002",
+        ),
+    ],
+    ids=["alias", "merge", "key", "itself", "grid", "chapters", "blocks"],
+)
+def test_a_file_that_asks_for_too_much_is_refused_at_once(folder, text, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        read_sweep(write_sweep(folder, text))
+    assert len(str(caught.value)) < 500
+
+
+def test_a_key_of_a_merged_block_can_be_replaced(folder):
+    text = """
+runs:
+  - chapter: &tiny tiny.ipynb
+    parameters: &shared {seed: 1, factor: 2}
+  - chapter: *tiny
+    parameters: {<<: *shared, seed: 3}
+"""
+    runs = read_sweep(write_sweep(folder, text))
+    assert [(run.values["seed"], run.values["factor"]) for run in runs] == [
+        (1, 2.0),
+        (3, 2.0),
+    ]
 
 
 def test_a_value_of_a_wrong_type_is_reported(folder):
@@ -143,7 +212,7 @@ def finished(folder, **changes):
         "metrics": {},
     }
     write_record(folder / "runs", record | changes)
-    (folder / "runs" / "tiny.ipynb").touch()
+    (folder / "runs" / "tiny.ipynb").write_text("{}")
     return run
 
 
@@ -167,9 +236,11 @@ def test_a_run_without_its_record_or_its_notebook_is_not_done(folder, ending):
     assert not is_done(run, folder / "runs")
 
 
-def test_a_run_with_a_damaged_record_is_not_done(folder):
+@pytest.mark.parametrize("ending", ["json", "ipynb"])
+@pytest.mark.parametrize("content", ["", "{", '{"cells": [', "\0" * 100])
+def test_a_run_with_a_damaged_record_or_notebook_is_not_done(folder, ending, content):
     run = finished(folder)
-    (folder / "runs" / "tiny.json").write_text("{")
+    (folder / "runs" / f"tiny.{ending}").write_text(content)
     assert not is_done(run, folder / "runs")
 
 
@@ -188,6 +259,95 @@ def test_an_error_outside_the_chapter_does_not_stop_the_others(folder):
     records = run_sweep(read_sweep(write_sweep(folder, SEEDS)), folder / "runs")
     assert [record["status"] for record in records] == ["failed", "done"]
     assert "IsADirectoryError" in records[0]["cause"]
+
+
+def test_two_sweeps_of_one_folder_share_the_work(folder):
+    """Each begins a run, and goes on only when the other has begun another one."""
+    log = (
+        "import os, time\n"
+        "from pathlib import Path\n"
+        f"log = Path({str(folder / 'log')!r})\n"
+        "with log.open('a') as file:\n"
+        "    file.write(f'{seed} {os.getppid()}\\n')\n"
+        "limit = time.monotonic() + 60\n"
+        "while len(set(log.read_text().split()[1::2])) < 2:\n"
+        "    assert time.monotonic() < limit, 'the other sweep does nothing'\n"
+        "    time.sleep(0.05)"
+    )
+    helpers.notebook(folder / "tiny.ipynb", helpers.PRODUCT, log)
+    path, out = write_sweep(folder, f"{SEEDS[:-2]}, 3, 4]}}"), folder / "runs"
+    with ThreadPoolExecutor() as pool:
+        sweeps = [pool.submit(helpers.snnl, "sweep", path, "-o", out) for _ in "ab"]
+    for done in (sweep.result() for sweep in sweeps):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "0 failed" in done.stdout
+    seeds = sorted((folder / "log").read_text().split()[::2])
+    assert seeds == ["1", "2", "3", "4"]
+    assert {record["status"] for record in read_records(out)} == {"done"}
+    names = {f"tiny-seed={seed}.{end}" for seed in seeds for end in ("ipynb", "json")}
+    assert {file.name for file in out.iterdir()} == names
+
+
+def test_two_sweeps_in_threads_share_the_work_too(folder):
+    runs = read_sweep(write_sweep(folder, SEEDS))
+    with ThreadPoolExecutor() as pool:
+        sweeps = [
+            pool.submit(run_sweep, runs, folder / "runs", jobs) for jobs in (1, 2)
+        ]
+    records = [record for sweep in sweeps for record in sweep.result()]
+    assert sorted(record["run"] for record in records) == [run.name for run in runs]
+    assert {record["status"] for record in records} == {"done"}
+
+
+def test_what_another_sweep_could_not_end_is_done_at_last(folder):
+    """It holds the lock while ours does all else, and then gives it up."""
+    runs = read_sweep(write_sweep(folder, SEEDS))
+    out = folder / "runs"
+    out.mkdir()
+    with ThreadPoolExecutor() as pool:
+        with lock_run(out, runs[0].name) as ours:
+            assert ours
+            sweep = pool.submit(run_sweep, runs, out)
+            while not (out / f"{runs[1].name}.json").exists():
+                assert not sweep.done()
+                time.sleep(0.01)
+            assert not (out / f"{runs[0].name}.json").exists()
+        names = [record["run"] for record in sweep.result()]
+    assert names == [runs[1].name, runs[0].name]
+
+
+def test_leftovers_of_the_dead_are_removed_and_nothing_else_is(folder):
+    out = folder / "runs"
+    out.mkdir()
+    for name in ("dead", "alive", "failed"):
+        for ending in ("running", "kernel", "partial.ipynb", "json.7.tmp"):
+            (out / f"{name}.{ending}").touch()
+    for name in ("mine.partial.ipynb", "mine.kernel", "poetry.lock", "deadly.txt"):
+        (out / name).touch()
+    write_record(
+        out,
+        {
+            **dict.fromkeys(("chapter", "cause"), ""),
+            "run": "failed",
+            "status": "failed",
+            "parameters": {},
+            "metrics": {},
+        },
+    )
+    before = {path.name for path in out.iterdir()}
+    with lock_run(out, "alive") as ours:
+        assert ours
+        run_sweep([], out)
+        gone = before - {path.name for path in out.iterdir()}
+    assert gone == {
+        "dead.running",
+        "dead.kernel",
+        "dead.partial.ipynb",
+        "dead.json.7.tmp",
+        "failed.running",
+        "failed.kernel",
+        "failed.json.7.tmp",
+    }
 
 
 def test_a_parameter_can_be_overridden_in_all_runs(folder):
@@ -234,7 +394,8 @@ def test_a_killed_sweep_ends_like_an_uninterrupted_one(folder):
     assert done.returncode == -9
     before = {file: file.read_bytes() for file in out.glob("*.json")}
     assert 1 <= len(before) < 4
-    assert list(out.glob("*.partial.ipynb"))
+    assert (out / "tiny-seed=3.running").exists()
+    assert (out / "tiny-seed=3.partial.ipynb").exists()
 
     done = helpers.snnl("sweep", path, "-o", out, "-j", 2)
     assert done.returncode == 0, done.stderr
