@@ -50,7 +50,7 @@ def open_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # Nobody can guess the name, and "x" opens only what it creates: neither another
     # process (numbers of processes repeat in containers) nor a planted link interferes.
     temporary = target.with_name(f".snnl-{secrets.token_hex(8)}.tmp")
-    with named_errors(path):
+    with named_errors(path, hidden=str(temporary)):
         file = temporary.open("xb")
         try:
             with suppress(FileNotFoundError):  # a new file has the default permissions
@@ -70,12 +70,14 @@ def open_atomically(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def named_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Add this path to the system errors that name no file, as on a full disk."""
+def named_errors(
+    path: str | os.PathLike[str], hidden: str | None = None
+) -> Iterator[None]:
+    """Put `path` in system errors that name no file, as on a full disk, or `hidden`."""
     try:
         yield
     except OSError as error:
-        if error.errno and error.filename is None:
+        if error.errno and error.filename in (None, hidden):
             error.filename = os.fspath(path)
         raise
 

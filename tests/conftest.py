@@ -26,3 +26,21 @@ def disk_limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limited
+
+
+@pytest.fixture
+def ordinary_user():
+    """A block in which nobody runs the tests, if root does: root may read all files."""
+
+    @contextlib.contextmanager
+    def lowered():
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if root:
+                os.seteuid(0)
+
+    return lowered

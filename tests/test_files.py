@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,15 @@ def test_a_full_disk_names_the_file_and_hides_no_error(error, tmp_path, disk_lim
         assert caught.value.errno == errno.EFBIG
         assert str(path) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["file", "n" * 250, "table.csv"])
+def test_a_folder_that_may_not_be_written_names_the_file(name, ordinary_user):
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        path = Path(folder, name)
+        with ordinary_user(), pytest.raises(PermissionError) as caught:
+            write_atomically(path, b"new")
+        assert caught.value.filename == str(path)
+        assert list(Path(folder).iterdir()) == []
+        Path(folder).chmod(0o755)

@@ -106,7 +106,7 @@ def current_ref(root: Path) -> str:
 
 
 def replace_ref(text: str, home: str, ref: str) -> str:
-    """Make links to files of this home, and pip's installs, those of `ref`."""
+    """Let links to files of this home, and what pip installs from it, be of `ref`."""
     home = re.escape(home)
     links = rf"((?:github\.com|/github)/{home}/blob/|/v2/gh/{home}/)[\w.-]+"
     text = re.sub(links, rf"\g<1>{ref}", text)

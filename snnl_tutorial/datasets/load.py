@@ -89,6 +89,7 @@ def load_dataset(
         TypeError: `n_labeled` or `seed` is not an integer.
         FileNotFoundError: a data file is missing; the message names the command that
             gets it.
+        OSError: a data file is not a regular file, or cannot be read.
 
     Example:
         >>> images, labels = load_dataset("mnist", "train", n_labeled=100)

@@ -59,8 +59,7 @@ def next_piece(pieces: queue.Queue, deadline: float) -> bytes:
             raise queue.Empty
         piece = pieces.get(timeout=wait)
     except queue.Empty:
-        seconds = f"{TRANSFER_SECONDS:g}"
-        raise TransferError(f"TimeoutError: not complete after {seconds} s") from None
+        raise TransferError(f"not complete after {TRANSFER_SECONDS:g} s") from None
     if isinstance(piece, Exception):
         raise TransferError(root_cause(piece)) from piece
     return piece

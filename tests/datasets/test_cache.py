@@ -1,6 +1,5 @@
 """Importing from a folder, and where the cache is."""
 
-import contextlib
 import gzip
 import os
 import sys
@@ -126,21 +125,10 @@ def test_a_load_reads_no_more_than_a_published_file_has(strange, source):
         load_dataset("mnist", "test", size="full")
 
 
-@contextlib.contextmanager
-def ordinary_user():
-    """Root may read and write everything: be nobody for a while."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
 @pytest.mark.parametrize("forbidden", [".", LAST, "train-images-idx3-ubyte"])
-def test_what_may_not_be_read_is_not_taken_for_missing(forbidden, source):
+def test_what_may_not_be_read_is_not_taken_for_missing(
+    forbidden, source, ordinary_user
+):
     (source / forbidden).chmod(0)
     with ordinary_user(), pytest.raises(PermissionError, match="source/t.*ubyte"):
         import_files("mnist", source)
@@ -150,7 +138,7 @@ def test_what_may_not_be_read_is_not_taken_for_missing(forbidden, source):
 @pytest.mark.parametrize("call", [fetch, load_dataset])
 @pytest.mark.parametrize("forbidden", [".", LAST])
 def test_what_may_not_be_read_in_the_cache_is_not_taken_for_missing(
-    call, forbidden, source
+    call, forbidden, source, ordinary_user
 ):
     import_files("mnist", source)
     (cache_folder() / "mnist" / forbidden).chmod(0)
@@ -160,7 +148,9 @@ def test_what_may_not_be_read_in_the_cache_is_not_taken_for_missing(
 
 
 @pytest.mark.parametrize("call", [fetch, lambda name: import_files(name, "source")])
-def test_a_cache_that_may_not_be_written_is_named(call, source, monkeypatch):
+def test_a_cache_that_may_not_be_written_is_named(
+    call, source, monkeypatch, ordinary_user
+):
     monkeypatch.chdir(source.parent)
     cache_folder().mkdir()
     cache_folder().chmod(0o555)
