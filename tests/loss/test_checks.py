@@ -100,3 +100,15 @@ def test_checked_numbers_are_plain_ones():
     assert type(check_integer(np.int16(3), "rows")) is int
     assert type(check_real(np.float32(0.5), "width")) is float
     assert type(check_real(np.int16(3), "width")) is float
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, np.uint64(2**63)])
+def test_an_integer_beyond_64_bits_is_named(value):
+    with pytest.raises(ValueError, match="ignore_index must fit 64 bits"):
+        soft_nearest_neighbor_loss(ROWS, LABELS, ignore_index=value)
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
+def test_an_integer_of_64_bits_is_taken(value):
+    want = soft_nearest_neighbor_loss(ROWS, LABELS)
+    assert soft_nearest_neighbor_loss(ROWS, LABELS, ignore_index=value) == want

@@ -106,6 +106,21 @@ def test_without_strictness_another_checkpoint_changes_nothing():
     assert constant() == 0.5
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+        (torch.float16, torch.float64),
+        (torch.bfloat16, torch.float64),
+    ],
+)
+def test_log_t_follows_to_any_dtype_but_half(asked, kept):
+    learned = LearnedTemperature(0.1).double().to(asked)
+    assert learned.log_temperature.dtype == kept
+    assert learned().item() == pytest.approx(0.1, rel=1e-6)
+
+
 def test_log_t_is_wide_whatever_the_default_dtype():
     torch.set_default_dtype(torch.bfloat16)
     try:
