@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from snnl_tutorial.loss.batch import check_others, check_rows
-from snnl_tutorial.loss.checks import reading_is_free, warn
+from snnl_tutorial.loss.checks import reading_is_free
 from snnl_tutorial.loss.precision import full_precision
 
 Distance = str | Callable[[Tensor, Tensor], Tensor]
@@ -34,6 +34,11 @@ def as_real_rows(rows: Tensor) -> Tensor:
     Derived in chapter 1.
     """
     check_rows(rows, "rows")
+    return real_rows(rows)
+
+
+def real_rows(rows: Tensor) -> Tensor:
+    """`as_real_rows` of rows that are checked."""
     if rows.is_complex():
         rows = torch.view_as_real(rows.resolve_conj()).flatten(1)  # (N, 2D)
     return at_least_float32(rows)
@@ -171,32 +176,6 @@ def squared_euclidean_distance(rows: Tensor, others: Tensor | None = None) -> Te
     with full_precision(rows):
         distances = squares - 2 * rows @ others.T
     return distances + (distances.clamp(min=0) - distances).detach()
-
-
-def check_range(largest: float, rows: torch.dtype, distances: torch.dtype) -> None:
-    """Raise where distances over T overflow; warn where they are rounded too much.
-
-    Args:
-        largest: the largest distance over T, or more.
-        rows: the dtype of the loss.
-        distances: the dtype in which they are computed.
-    """
-    if not largest < torch.finfo(rows).max:
-        raise ValueError(
-            "embeddings must not be so far apart that distances over the temperature "
-            f"leave {rows}; got up to {largest:.1e}"
-        )
-    rounding = torch.finfo(distances).eps * largest
-    if rounding > TOLERANCE:
-        warn(
-            f"distances over the temperature, of up to {largest:.1e}, are rounded by "
-            f"{rounding:.1e}: raise the temperature, or scale the columns of "
-            "embeddings to one size"
-        )
-
-
-TOLERANCE = 0.01
-"""Of the rounding of a distance over T, which is the relative error of its exp."""
 
 
 def check_pair(rows: Tensor, others: Tensor | None) -> None:

@@ -28,6 +28,7 @@ from snnl_tutorial.loss.masking import (
     masked_sampling_probability,
     neighbor_masks,
 )
+from snnl_tutorial.loss.ranges import check_slope, has_gradient
 from snnl_tutorial.loss.sampling import (
     masked_logsumexp,
     published_sampling_probability,
@@ -36,9 +37,7 @@ from snnl_tutorial.loss.sampling import (
 from snnl_tutorial.loss.temperature import (
     Temperature,
     as_temperature,
-    check_slope,
     check_temperature,
-    has_gradient,
 )
 from snnl_tutorial.loss.tiled import tiled_losses
 

@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeGuard
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ def check_temperature(
         TypeError: neither a number nor a floating tensor.
         ValueError: a tensor of another shape; T not between 1e-30 and 1e30, beyond
             which a distance over T leaves float32. (Its gradient in T leaves it sooner:
-            see `check_slope`.)
+            see `ranges.check_slope`.)
     """
     if isinstance(temperature, Tensor):
         if temperature.dim() != 0:
@@ -45,29 +45,6 @@ def check_temperature(
     if not 1e-30 <= value <= 1e30:
         raise ValueError(f"{name} must be between 1e-30 and 1e30; got {value}")
     return temperature if isinstance(temperature, Tensor) else value
-
-
-def check_slope(largest: float, temperature: Tensor, dtype: torch.dtype) -> None:
-    """Raise where the gradient in T, of up to a distance over T squared, overflows.
-
-    Args:
-        largest: the largest distance over T, or more.
-        temperature: T, on the CPU.
-        dtype: of the loss.
-    """
-    t, own = float(temperature.detach()), temperature.dtype
-    slope = largest / t
-    if not slope < min(torch.finfo(own).max, torch.finfo(dtype).max):
-        raise ValueError(
-            "temperature, which has a gradient, must not be so low that a distance "
-            f"over its square leaves {own} or {dtype}; got {t:.1e}, which gives up to "
-            f"{slope:.1e}"
-        )
-
-
-def has_gradient(temperature: float | Tensor) -> TypeGuard[Tensor]:
-    """Whether T is a tensor that wants a gradient."""
-    return isinstance(temperature, Tensor) and temperature.requires_grad
 
 
 def read_temperature(value: float | Tensor, name: str) -> float:

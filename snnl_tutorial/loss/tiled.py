@@ -16,17 +16,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from snnl_tutorial.loss import ranges
 from snnl_tutorial.loss.batch import Batch
 from snnl_tutorial.loss.checks import reading_is_free, refuse_second_derivatives
-from snnl_tutorial.loss.distance import (
-    TOLERANCE,
-    as_real_rows,
-    check_range,
-)
+from snnl_tutorial.loss.distance import real_rows
 from snnl_tutorial.loss.factors import distance_factors
 from snnl_tutorial.loss.masking import log_zero, tile_masks
 from snnl_tutorial.loss.precision import full_precision
-from snnl_tutorial.loss.temperature import check_slope, has_gradient
 from snnl_tutorial.loss.tiles import Tiles
 
 BLOCK, GPU_BLOCK = 512, 4096
@@ -47,17 +43,17 @@ def tiled_losses(
     The same as `whole_matrix_losses`, to rounding, for a named distance. Arguments as
     in `soft_nearest_neighbor_loss`, checked already. Derived in chapter 11.
     """
-    rows, refs = as_real_rows(batch.embeddings), None
+    rows, refs = real_rows(batch.embeddings), None
     if batch.ref_embeddings is not None:
-        refs = as_real_rows(batch.ref_embeddings)
-    wide = is_cold(temperature, rows.dtype)
+        refs = real_rows(batch.ref_embeddings)
+    wide = ranges.is_cold(temperature, rows.dtype)
     factors = distance_factors(rows, refs, distance, wide)
-    largest = largest_logit(factors.largest, temperature)
+    largest = ranges.largest_logit(factors.largest, temperature)
     if largest is not None:
-        if has_gradient(temperature):
+        if ranges.has_gradient(temperature):
             furthest = largest + factors.offset / float(temperature.detach())
-            check_slope(furthest, temperature, rows.dtype)
-        check_range(largest, rows.dtype, factors.left.dtype)
+            ranges.check_slope(furthest, temperature, rows.dtype)
+        ranges.check_range(largest, rows.dtype, factors.left.dtype)
     on_gpu = isinstance(temperature, Tensor) and not reading_is_free(temperature)
     if isinstance(temperature, Tensor) and (on_gpu or temperature.requires_grad):
         temperature = temperature.to(factors.left, non_blocking=True)
@@ -68,33 +64,13 @@ def tiled_losses(
         temperature=temperature,
         masks=tile_masks(batch, ignore_index, factors.left.dtype),
         block=block_size or (BLOCK if rows.device.type == "cpu" else GPU_BLOCK),
-        exp_in_range=exp_in_range(largest, factors.left.dtype),
+        exp_in_range=ranges.exp_in_range(largest, factors.left.dtype),
     )
     single = max(len(factors.left), len(factors.right)) <= tiles.block
     if single and tiles.exp_in_range and block_size is None:
         return SingleTileLosses.apply(rows, refs, temperature, tiles)
     keep = block_size is None and torch.is_grad_enabled()
     return TiledLosses.apply(rows, refs, temperature, tiles, keep)
-
-
-def largest_logit(largest: float | Tensor, temperature: float | Tensor) -> float | None:
-    """A bound of the logits; `None` where it would have to be read from a GPU."""
-    for value in (largest, temperature):
-        if isinstance(value, Tensor) and not reading_is_free(value):
-            return None
-    number = temperature.item() if isinstance(temperature, Tensor) else temperature
-    return float(largest) / number
-
-
-def is_cold(temperature: float | Tensor, dtype: torch.dtype) -> bool:
-    """Whether cosine distances over T, of about 1/T, are rounded too much."""
-    largest = largest_logit(1.0, temperature)
-    return largest is not None and torch.finfo(dtype).eps * largest > TOLERANCE
-
-
-def exp_in_range(largest: float | None, dtype: torch.dtype) -> bool:
-    """Whether sums of a million exp(logit), and ratios of two, fit the dtype."""
-    return largest is not None and largest < (35 if dtype == torch.float32 else 340)
 
 
 class RowGradients(NamedTuple):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
-from snnl_tutorial.loss import tiled, tiles
+from snnl_tutorial.loss import tiles
 from snnl_tutorial.loss.batch import Batch
 from snnl_tutorial.loss.distance import NAMED_DISTANCES, as_real_rows, cosine_distance
 from snnl_tutorial.loss.factors import distance_factors
@@ -222,11 +222,11 @@ def test_where_no_value_is_read_nan_comes_out_as_nan(
     for place in (
         "batch.check_finite",
         "soft_nearest_neighbor.check_temperature",
-        "tiled.check_range",
+        "ranges.check_range",
     ):
         monkeypatch.setattr(f"snnl_tutorial.loss.{place}", lambda value, *_: value)
     if cold:
-        monkeypatch.setattr(tiled, "exp_in_range", lambda *_: False)
+        monkeypatch.setattr(ranges, "exp_in_range", lambda *_: False)
     rows, labels = rows_of(0, 30, 5), labels_of(0, 30)
     temperature = torch.tensor(torch.nan if what == "temperature" else 0.5)
     if what == "rows":
@@ -240,7 +240,7 @@ def test_where_no_value_is_read_nan_comes_out_as_nan(
 def test_sums_stay_finite_where_they_are_plain():
     """A partner on the other side, thousands of others here: O / S is e^(2/T) N."""
     temperature = 1 / 34.9
-    assert tiled.exp_in_range(1 / temperature, torch.float32)
+    assert ranges.exp_in_range(1 / temperature, torch.float32)
     rows = torch.tensor([[1.0, 0.0]]).repeat(12_000, 1)
     rows[1] = -rows[1]
     labels = torch.ones(12_000, dtype=torch.long)
