@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnl_tutorial import SoftNearestNeighborLoss, soft_nearest_neighbor_loss
-from snnl_tutorial.loss import tiles
+from snnl_tutorial.loss import ranges, tiles
 from snnl_tutorial.loss.batch import Batch
 from snnl_tutorial.loss.distance import NAMED_DISTANCES, as_real_rows, cosine_distance
 from snnl_tutorial.loss.factors import distance_factors
