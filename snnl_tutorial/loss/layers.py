@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from snnl_tutorial.hooks import check_layer_names, record_outputs
+from snnl_tutorial.hooks import check_ran, find_layers, record_outputs
 from snnl_tutorial.loss.checks import check_integer
 from snnl_tutorial.loss.distance import Distance
 from snnl_tutorial.loss.soft_nearest_neighbor import SoftNearestNeighborLoss
@@ -148,12 +148,11 @@ class LayerwiseLoss(nn.Module):
         for count in units.values() if isinstance(units, Mapping) else [units]:
             if count is not None:
                 check_integer(count, "units", least=1)
-        modules = dict(model.named_modules())
         self.model = model
         self.criterion = criterion
         self.auxiliary = auxiliary
         self.factor = factor
-        self.layers = None if layers is None else check_layer_names(layers, modules)
+        self.layers = None if layers is None else list(find_layers(model, layers))
         self.units = units
 
     @property
@@ -180,7 +179,7 @@ class LayerwiseLoss(nn.Module):
             labels = targets
         with record_activations(self.model, self.layers) as activations:
             outputs = self.model(inputs)
-        self.check_recorded(activations)
+        check_ran(self.units if isinstance(self.units, Mapping) else [], activations)
         per_layer = {
             name: self.layer_loss(name, rows, labels)
             for name, rows in activations.items()
@@ -204,16 +203,6 @@ class LayerwiseLoss(nn.Module):
             return self.auxiliary(rows, labels)
         except (TypeError, ValueError) as error:
             raise type(error)(f"layer {name!r}: {error}") from error
-
-    def check_recorded(self, activations: Mapping[str, Tensor]) -> None:
-        """Raise unless every layer in `layers` and `units` has run."""
-        named = list(self.layers or [])
-        named += list(self.units) if isinstance(self.units, Mapping) else []
-        missing = [name for name in named if name not in activations]
-        if missing or not activations:
-            ran = ", ".join(repr(name) for name in activations) or "none"
-            wanted = ", ".join(repr(name) for name in missing) or "any"
-            raise ValueError(f"layers: {wanted} did not run in this step; {ran} did")
 
     def extra_repr(self) -> str:
         settings = {"factor": self.factor, "layers": self.layers, "units": self.units}
