@@ -108,9 +108,13 @@ def record_outputs(
                     module.register_forward_pre_hook(enter, with_kwargs=True)
                 )
         for name, module in recorded.items():
-            handles.append(
-                module.register_forward_hook(partial(record, name), with_kwargs=True)
-            )
+            try:
+                handle = module.register_forward_hook(
+                    partial(record, name), with_kwargs=True
+                )
+            except RuntimeError as error:  # a module of TorchScript
+                raise ValueError(f"layers: {name!r}: {error}") from error
+            handles.append(handle)
         yield outputs
     finally:
         for handle in handles:
