@@ -94,7 +94,9 @@ def record_outputs(
                 f"layers: {name!r} puts out a {kind}, not a floating tensor with one "
                 "row for each example"
             )
-        gradients.check(name, module, args, kwargs, output, named=layers is not None)
+        # A model may detach what one of its layers puts out; who names it hears of it.
+        sources = [*args, *kwargs.values(), *module.parameters()] if layers else []
+        gradients.check(name, output, sources)
         runs[name] += 1
         key = name if runs[name] == 1 else f"{name}#{runs[name]}"
         copy = output.clone()
@@ -135,20 +137,20 @@ def thread_and_backward() -> tuple[int, int] | None:
 
 
 class GradientWatch:
-    """Notices layers that run without gradient although one is expected.
+    """Notices that a layer runs without gradient although its record should have one.
 
-    One is expected if the block was opened with gradients on, and the model was then
-    called with gradients on. If they are off in one of its modules, something between
-    has turned them off: `torch.no_grad()` in the model, or reentrant checkpointing,
-    which runs its part of the model again during backward. Only the latter hands over
-    inputs that require a gradient without the model having been called.
+    A gradient is expected if the block was opened with gradients on, and the model was
+    then called with gradients on. If they are off in one of its modules, the model has
+    turned them off: by `torch.no_grad()`, or by reentrant checkpointing, which makes
+    the graph later, in backward. If part of the model is called with gradients off but
+    on inputs that require one, that is reentrant checkpointing, too.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.opened = torch.is_grad_enabled()
         self.called = False  # the model, with gradients on
-        self.lost = False  # since gradients were last on
+        self.lost = False  # a gradient, since gradients were last on
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         """Look at a module that is about to run."""
@@ -162,28 +164,13 @@ class GradientWatch:
         ):
             self.lost = True
 
-    def check(
-        self,
-        name: str,
-        module: nn.Module,
-        args: Any,
-        kwargs: Any,
-        output: Tensor,
-        named: bool,
-    ) -> None:
-        """Raise if the output of a layer lacks its gradient.
+    def check(self, name: str, output: Tensor, sources: Iterable[Any]) -> None:
+        """Raise if the output of a layer lacks the gradient that it should have.
 
-        A model may well detach the output of one of its layers; whoever names this
-        layer hears of it.
+        Gradients are lost, or they are on and one of the sources requires one.
         """
-        if output.requires_grad:
-            return
-        if torch.is_grad_enabled():
-            tensors = [*args, *kwargs.values(), *module.parameters()]
-            lost = named and require_gradient(tensors)
-        else:
-            lost = self.lost
-        if lost:
+        detached = torch.is_grad_enabled() and require_gradient(sources)
+        if not output.requires_grad and (self.lost or detached):
             raise ValueError(
                 f"layers: {name!r} ran without gradient, though its inputs or weights "
                 "require one. With torch.utils.checkpoint, pass use_reentrant=False. "
