@@ -17,7 +17,7 @@ from snnl_tutorial.datasets.load import UNLABELED, check_seed
 from snnl_tutorial.learning.models import restore_modes
 from snnl_tutorial.loss.checks import check_choice, check_integer, check_types
 from snnl_tutorial.loss.entanglement import Entanglement, entanglement
-from snnl_tutorial.loss.layers import record_activations
+from snnl_tutorial.loss.layers import record_activations, rows_of_labels
 
 
 def cluster(
@@ -249,9 +249,10 @@ def entanglement_by_layer(
     with restore_modes(model), record_activations(model, layers) as activations:
         model.eval()
         model(inputs)
+    required = [] if layers is None else activations
     return {
         name: entanglement(rows, labels, **settings)  # type: ignore[arg-type]
-        for name, rows in activations.items()
+        for name, rows in rows_of_labels(activations, labels, required).items()
     }
 
 

@@ -1,13 +1,13 @@
 """The layer sum: an auxiliary loss on every layer of a network. (chapter 5)"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from snnl_tutorial.hooks import check_layer_names, record_outputs
+from snnl_tutorial.hooks import check_ran, find_layers, record_outputs
 from snnl_tutorial.loss.checks import check_integer
 from snnl_tutorial.loss.distance import Distance
 from snnl_tutorial.loss.soft_nearest_neighbor import SoftNearestNeighborLoss
@@ -25,15 +25,18 @@ def record_activations(
 
     Args:
         model: any module.
-        layers: names as in `model.named_modules()`. Default: every module without
-            children, except those that only reshape or drop out.
+        layers: names as in `model.named_modules()`, with or without the `_orig_mod.`
+            of a compiled model. Default: every module without children, except those
+            that only reshape or drop out.
 
     Yields:
         A dictionary {name: (N, D) tensor} in the order in which the layers run. The
         forward pass fills it. Channels and pixels of a convolution become D columns.
 
     Raises:
-        ValueError: the model has no layer of that name; the message lists its layers.
+        ValueError: the model has no layer of that name (the message lists its layers);
+            by the end of the block a layer in `layers` has not run, or none at all
+            has; a layer has run without the gradient that its record should have.
         TypeError: the output of a layer in `layers` is not a single floating tensor.
 
     Example:
@@ -52,6 +55,29 @@ def record_activations(
 def flatten_to_rows(output: Tensor) -> Tensor:
     """Reshape (N, ...) to (N, D), and (N,) to (N, 1)."""
     return output.flatten(1) if output.dim() > 1 else output[:, None]
+
+
+def rows_of_labels(
+    activations: Mapping[str, Tensor], labels: Tensor, required: Collection[str]
+) -> dict[str, Tensor]:
+    """Return the activations that have one row for each label, and leave out others.
+
+    An embedding of positions puts out (1, ...), for instance.
+
+    Raises:
+        ValueError: a layer in `required` has another number of rows, or all have.
+    """
+    shape = torch.as_tensor(labels).shape
+    fitting = {
+        name: rows for name, rows in activations.items() if rows.shape[:1] == shape[:1]
+    }
+    for name, rows in activations.items():
+        if name not in fitting and (name in required or not fitting):
+            raise ValueError(
+                f"layer {name!r} must put out one row for each label; got {len(rows)} "
+                f"rows and labels of shape {tuple(shape)}"
+            )
+    return fitting
 
 
 class LayerwiseTerms(NamedTuple):
@@ -102,12 +128,14 @@ class LayerwiseLoss(nn.Module):
         auxiliary: (rows (N, D), labels (N,)) -> 0-d tensor. It decides what to do with
             unlabeled rows.
         factor: alpha.
-        layers: names as in `model.named_modules()`; see `record_activations`.
+        layers: names as in `model.named_modules()`; see `record_activations`. By
+            default, outputs without one row for each label are left out.
         units: use only the first columns of a layer: their number for all layers, or
             {name: number} for some.
 
     Raises:
-        ValueError: an unknown layer, or a layer that did not run in the forward pass.
+        ValueError: an unknown layer; in a step, a layer in `layers` or `units` that did
+            not run, or without one row for each label, or without gradient.
         TypeError: a criterion or auxiliary loss that is not callable.
 
     Example:
@@ -148,12 +176,11 @@ class LayerwiseLoss(nn.Module):
         for count in units.values() if isinstance(units, Mapping) else [units]:
             if count is not None:
                 check_integer(count, "units", least=1)
-        modules = dict(model.named_modules())
         self.model = model
         self.criterion = criterion
         self.auxiliary = auxiliary
         self.factor = factor
-        self.layers = None if layers is None else check_layer_names(layers, modules)
+        self.layers = None if layers is None else list(find_layers(model, layers))
         self.units = units
 
     @property
@@ -181,10 +208,12 @@ class LayerwiseLoss(nn.Module):
             labels = targets
         with record_activations(self.model, self.layers) as activations:
             outputs = self.model(inputs)
-        self.check_recorded(activations)
+        units = self.units if isinstance(self.units, Mapping) else {}
+        check_ran(units, activations)
+        required = units if self.layers is None else activations
         per_layer = {
             name: self.layer_loss(name, rows, labels)
-            for name, rows in activations.items()
+            for name, rows in rows_of_labels(activations, labels, required).items()
         }
         auxiliary = torch.stack(list(per_layer.values())).sum()
         primary = self.criterion(outputs, targets)
@@ -205,16 +234,6 @@ class LayerwiseLoss(nn.Module):
             return self.auxiliary(rows, labels)
         except (TypeError, ValueError) as error:
             raise type(error)(f"layer {name!r}: {error}") from error
-
-    def check_recorded(self, activations: Mapping[str, Tensor]) -> None:
-        """Raise unless every layer in `layers` and `units` has run."""
-        named = list(self.layers or [])
-        named += list(self.units) if isinstance(self.units, Mapping) else []
-        missing = [name for name in named if name not in activations]
-        if missing or not activations:
-            ran = ", ".join(repr(name) for name in activations) or "none"
-            wanted = ", ".join(repr(name) for name in missing) or "any"
-            raise ValueError(f"layers: {wanted} did not run in this step; {ran} did")
 
     def extra_repr(self) -> str:
         settings = {"factor": self.factor, "layers": self.layers, "units": self.units}
@@ -238,14 +257,16 @@ class LayerwiseSoftNearestNeighborLoss(LayerwiseLoss):
         model: the network to train; one forward pass a step.
         criterion: (outputs, targets) -> 0-d tensor.
         factor: alpha.
-        layers: names as in `model.named_modules()`; see `record_activations`.
+        layers: names as in `model.named_modules()`; see `record_activations`. By
+            default, outputs without one row for each label are left out.
         temperature: a number, or a `Temperature`, shared by the layers.
         distance, ignore_index, singletons: as in `soft_nearest_neighbor_loss`.
         units: use only the first columns of a layer: their number for all layers, or
             {name: number} for some.
 
     Raises:
-        ValueError: an unknown layer, or a layer that did not run in the forward pass.
+        ValueError: an unknown layer; in a step, a layer in `layers` or `units` that did
+            not run, or without one row for each label, or without gradient.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))

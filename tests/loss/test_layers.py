@@ -197,6 +197,79 @@ def test_printed_it_shows_its_settings():
         assert words in repr(objective)
 
 
+class Positions(nn.Module):
+    """An embedding of tokens plus one of positions, as in a transformer."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.tokens, self.positions = nn.Embedding(9, 8), nn.Embedding(5, 8)
+        self.mean, self.head = Mean(), nn.Linear(8, 3)
+
+    def forward(self, x):
+        positions = self.positions(torch.arange(5)[None])  # (1, 5, 8)
+        return self.head(self.mean(self.tokens(x) + positions))
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean(dim=1)
+
+
+class Anchors(nn.Module):
+    """A layer of its own weights alone: (4, 4), whatever the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(x @ self.table(torch.eye(4)))
+
+
+class Patches(nn.Module):
+    """Three rows for each example between two layers with one."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.each = nn.Linear(4, 6), nn.Linear(2, 2)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        each = self.each(self.first(x).view(-1, 2))  # (3 N, 2)
+        return self.head(each.view(len(x), 6))
+
+
+TOKENS = torch.arange(30).view(6, 5) % 9
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "kept", "left_out", "rows"),
+    [
+        (Positions(), TOKENS, ["tokens", "mean", "head"], "positions", 1),
+        (Anchors(), rows_of(0, 6, 4), ["head"], "table", 4),
+        (Patches(), rows_of(0, 6, 4), ["first", "head"], "each", 18),
+    ],
+)
+def test_outputs_without_a_row_for_each_label(model, inputs, kept, left_out, rows):
+    terms = LayerwiseSoftNearestNeighborLoss(model, cross_entropy, 0.3)(inputs, LABELS)
+    assert list(terms.per_layer) == kept
+    want = soft_nearest_neighbor_loss(model(inputs), LABELS).item()
+    assert terms.per_layer["head"].item() == pytest.approx(want, rel=1e-6)
+    message = f"layer '{left_out}'.*for each label; got {rows} rows.*shape \\(6,\\)"
+    for settings in ({"layers": ["head", left_out]}, {"units": {left_out: 1}}):
+        objective = LayerwiseLoss(model, cross_entropy, spread, 0.3, **settings)
+        with pytest.raises(ValueError, match=message):
+            objective(inputs, LABELS)
+
+
+@pytest.mark.parametrize("labels", [LABELS[:5], LABELS[:1], torch.tensor(1)])
+def test_labels_that_fit_no_layer_are_refused(labels):
+    objective = LayerwiseSoftNearestNeighborLoss(network(), cross_entropy, 1.0)
+    with pytest.raises(ValueError, match="layer '0'.*got 6 rows and labels of shape"):
+        objective(rows_of(0, 6, 4), LABELS, labels)
+
+
 # Errors ------------------------------------------------------------------------------
 
 
