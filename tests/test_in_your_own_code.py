@@ -133,10 +133,18 @@ def test_a_memory_of_earlier_batches():
     names = executed(block)
     assert names["history"][0] == 0
     check_learns(names["history"][1:])
-    assert names["bank"].shape == (1024, 32)
-    assert not names["bank"].requires_grad
     newest = names["labels"][names["rows"]]
-    assert torch.equal(names["bank_labels"][-32:], newest)
+    assert torch.equal(names["criterion"].labels[-32:], newest)
+
+
+def test_few_labels():
+    (block,) = snippets("With few labels")
+    names = executed(block)
+    shown = [(labels != -100).sum().item() for _, labels in names["loader"]]
+    assert shown == [64] * len(names["history"])
+    check_learns(names["history"])
+    at_random = torch.randint(5000, (256,), generator=torch.Generator().manual_seed(0))
+    assert 2 <= (names["few"][at_random] != -100).sum() <= 8  # "about five"
 
 
 def test_pytorch_metric_learning():
