@@ -36,6 +36,7 @@ LOOK_AROUND = """() => {
     figures: all(".cell_output img").length,
     formulas: all(".math").length,
     typeset: all(".math mjx-container").length,
+    open: all("a[target=_blank]:not([rel=noopener])").map((a) => a.href),
     errors: all("mjx-merror, [data-mjx-error]").map((e) => e.textContent),
     prose: prose.textContent,
   };
@@ -126,6 +127,11 @@ def test_page_has_no_complaints(visits: dict[str, Visit], name: str) -> None:
 def test_images_load_and_speak(visits: dict[str, Visit], name: str) -> None:
     assert visits[name].found["broken"] == []
     assert visits[name].found["mute"] == [], "an output image without an alt text"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_new_tab_may_steer_this_one(visits: dict[str, Visit], name: str) -> None:
+    assert visits[name].found["open"] == []
 
 
 @pytest.mark.parametrize("name", PAGES)
