@@ -37,8 +37,9 @@ def record_outputs(
     A record is a copy, made right after the layer has run, so a later in-place
     operation cannot change it. Gradients flow through the copy. A module that runs a
     second time is recorded as `"name#2"`. What other threads run is not recorded, nor
-    what activation checkpointing runs again during backward. The hooks are removed at
-    the end of the block, even if the model raises; the records stay.
+    what activation checkpointing runs again during backward; but a compiled model does
+    not tell threads apart. The hooks are removed at the end of the block, even if the
+    model raises; the records stay.
 
     Args:
         model: any module.
