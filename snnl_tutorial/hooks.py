@@ -134,6 +134,7 @@ def thread_and_backward() -> tuple[int, int] | None:
     """
     if torch.compiler.is_compiling():
         return None
+    # torch's own checkpointing and module tracker ask this, too; it has no public name.
     return threading.get_ident(), torch._C._current_graph_task_id()
 
 
@@ -175,8 +176,9 @@ class GradientWatch:
             raise ValueError(
                 f"layers: {name!r} ran without gradient, though its inputs or weights "
                 "require one. With torch.utils.checkpoint, pass use_reentrant=False. "
-                "Freeze weights that should not learn with requires_grad_(False). To "
-                "record values only, open the block under torch.no_grad()"
+                "Freeze weights that should not learn with requires_grad_(False). Or "
+                "name other layers; or, to record values only, open the block under "
+                "torch.no_grad()"
             )
 
 
