@@ -37,8 +37,9 @@ def record_outputs(
     A record is a copy, made right after the layer has run, so a later in-place
     operation cannot change it. Gradients flow through the copy. A module that runs a
     second time is recorded as `"name#2"`. What other threads run is not recorded, nor
-    what activation checkpointing runs again during backward. The hooks are removed at
-    the end of the block, even if the model raises; the records stay.
+    what activation checkpointing runs again during backward; but a compiled model does
+    not tell threads apart. The hooks are removed at the end of the block, even if the
+    model raises; the records stay.
 
     Args:
         model: any module.
@@ -133,6 +134,7 @@ def thread_and_backward() -> tuple[int, int] | None:
     """
     if torch.compiler.is_compiling():
         return None
+    # torch's own checkpointing and module tracker ask this, too; it has no public name.
     return threading.get_ident(), torch._C._current_graph_task_id()
 
 
@@ -174,8 +176,9 @@ class GradientWatch:
             raise ValueError(
                 f"layers: {name!r} ran without gradient, though its inputs or weights "
                 "require one. With torch.utils.checkpoint, pass use_reentrant=False. "
-                "Freeze weights that should not learn with requires_grad_(False). To "
-                "record values only, open the block under torch.no_grad()"
+                "Freeze weights that should not learn with requires_grad_(False). Or "
+                "name other layers; or, to record values only, open the block under "
+                "torch.no_grad()"
             )
 
 

@@ -31,7 +31,10 @@ def cache_folder() -> Path:
             "the full data sets need platformdirs: pip install platformdirs, or set "
             "SNNL_DATA to the folder that has them"
         ) from error
-    return Path(platformdirs.user_cache_dir("snnl-tutorial"))
+    try:
+        return Path(platformdirs.user_cache_dir("snnl-tutorial"))
+    except RuntimeError as error:
+        raise ValueError(f"SNNL_DATA must name a folder here: {error}") from error
 
 
 def import_files(name: str, source: str | os.PathLike[str]) -> list[Path]:

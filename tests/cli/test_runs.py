@@ -177,7 +177,7 @@ DEEP = "[" * 100_000
             "must be of type int",
         ),
         ({}, ["run", "1", "-o", "loop"], {}, "loop"),
-        ({}, ["data", "list"], {"SNNL_DATA": "~nosuchuser/x"}, "home directory"),
+        ({}, ["data", "list"], {"SNNL_DATA": "~nosuchuser/x"}, "home folder"),
     ],
     ids=["record", "notebook", "sweep", "value", "loop", "home"],
 )

@@ -205,3 +205,17 @@ def test_without_platformdirs_the_message_says_what_to_do(monkeypatch, tmp_path)
         cache_folder()
     monkeypatch.setenv("SNNL_DATA", str(tmp_path))
     assert cache_folder() == tmp_path
+
+
+def test_without_any_home_the_variable_is_asked_for(monkeypatch):
+    """As in a container whose user has no HOME and no entry in /etc/passwd."""
+    for name in ("SNNL_DATA", "HOME", "XDG_CACHE_HOME", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    pwd = pytest.importorskip("pwd", reason="Windows knows its user's folder")
+
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(ValueError, match="SNNL_DATA must name a folder here"):
+        cache_folder()

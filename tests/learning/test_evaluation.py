@@ -171,3 +171,18 @@ ROWS, CLASSES = torch.rand(4, 2), torch.tensor([0, 0, 1, 1])
 def test_bad_rows_and_numbers_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_layer_without_a_row_for_each_label_is_left_out_or_refused():
+    class Anchored(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.anchors, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(x @ self.anchors(torch.eye(4)))
+
+    rows, labels = torch.rand(30, 4), torch.arange(30) % 3
+    assert list(entanglement_by_layer(Anchored(), rows, labels)) == ["head"]
+    with pytest.raises(ValueError, match="layer 'anchors'.*for each label; got 4 rows"):
+        entanglement_by_layer(Anchored(), rows, labels, ["anchors"])
