@@ -4,7 +4,6 @@
 system frees the lock of a process that was killed; its file then tells what it left.
 """
 
-import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,8 +50,7 @@ def remove_leftovers(folder: Path) -> None:
         with lock_run(folder, name) as ours:
             if not ours:
                 continue
-            left = [*folder.glob(f"{glob.escape(name)}.json.*.tmp")]
-            left.append(folder / f"{name}.kernel")
+            left = [folder / f"{name}.kernel"]
             record = find_record(folder, name)
             if not record or record["status"] != "failed":  # else it is to be looked at
                 left.append(folder / f"{name}.partial.ipynb")

@@ -320,7 +320,7 @@ def test_leftovers_of_the_dead_are_removed_and_nothing_else_is(folder):
     out = folder / "runs"
     out.mkdir()
     for name in ("dead", "alive", "failed"):
-        for ending in ("running", "kernel", "partial.ipynb", "json.7.tmp"):
+        for ending in ("running", "kernel", "partial.ipynb"):
             (out / f"{name}.{ending}").touch()
     for name in ("mine.partial.ipynb", "mine.kernel", "poetry.lock", "deadly.txt"):
         (out / name).touch()
@@ -343,10 +343,8 @@ def test_leftovers_of_the_dead_are_removed_and_nothing_else_is(folder):
         "dead.running",
         "dead.kernel",
         "dead.partial.ipynb",
-        "dead.json.7.tmp",
         "failed.running",
         "failed.kernel",
-        "failed.json.7.tmp",
     }
 
 
