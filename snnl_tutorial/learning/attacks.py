@@ -66,7 +66,10 @@ def pgd(
     within both.
 
     Args:
-        model, images, labels, radius: as in `fgsm`.
+        model: images (N, ...) to logits (N, K), as in `fgsm`.
+        images: (N, ...) floating in [0, 1].
+        labels: (N,) integer, the classes to lead away from.
+        radius: r, the largest change of a pixel.
         steps: number of steps.
         step_size: s. Default: 2.5 r / steps, enough to cross the ball.
         seed: of the first x.

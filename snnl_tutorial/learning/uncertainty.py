@@ -80,7 +80,9 @@ def expected_calibration_error(
     leave an error above 0 even if every probability is true.
 
     Args:
-        probabilities, labels, bins: as in `reliability`.
+        probabilities: (N, K), rows that sum to 1.
+        labels: (N,) integer from 0 to K - 1.
+        bins: number of bins.
 
     Returns:
         Between 0 and 1.
@@ -224,8 +226,8 @@ def check_probabilities(probabilities: Tensor) -> None:
     """Raise unless each row holds probabilities that sum to 1."""
     check_floating_rows(probabilities, "probabilities")
     sums = probabilities.sum(dim=1)
-    tolerance = 10 * torch.finfo(probabilities.dtype).eps * probabilities.shape[1]
-    if probabilities.min() < 0 or (sums - 1).abs().max() > tolerance:
+    # Loose enough for a softmax in bfloat16.
+    if probabilities.min() < 0 or (sums - 1).abs().max() > 0.01:
         worst = float(sums[(sums - 1).abs().argmax()])
         raise ValueError(
             "probabilities must be rows that sum to 1, none of them negative; got a "

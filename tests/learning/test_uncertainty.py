@@ -138,7 +138,7 @@ def test_what_is_no_probability_is_named(arguments, error, message):
             function(*arguments)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_a_softmax_of_any_precision_is_taken(dtype):
     torch.manual_seed(0)
     probabilities = torch.randn(50, 47, dtype=torch.float64).to(dtype).softmax(dim=1)
