@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn import metrics
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
@@ -174,6 +174,45 @@ def nearest_neighbor_accuracy(
         )
     classifier = KNeighborsClassifier(neighbors, metric=metric)
     return float(classifier.fit(*known).score(*asked))
+
+
+def recall_at(codes: Tensor, labels: Tensor, k: int, metric: str = "cosine") -> float:
+    """Share of rows that find their class among the k nearest other rows.
+
+    Recall@k, as metric learning counts it (Musgrave et al., 2020). Rows labeled -100
+    are left out; a row that is alone in its class is not asked, but may be found.
+
+    Args:
+        codes: (N, D).
+        labels: (N,) integer; often of classes that no training has seen.
+        k: how many other rows to look at.
+        metric: of scikit-learn, such as `"cosine"` or `"euclidean"`.
+
+    Returns:
+        Between 0 and 1.
+
+    Raises:
+        ValueError: k below 1, or not below the number of labeled rows; no two rows of
+            one class.
+
+    Example:
+        >>> codes, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 1, 0])
+        >>> [recall_at(codes, labels, k, metric="euclidean") for k in (1, 2)]
+        [0.0, 1.0]
+    """
+    k = check_integer(k, "k", least=1)
+    known, _ = known_and_asked(codes, labels, codes, labels)
+    rows, classes = known[0], torch.from_numpy(known[1])
+    if k >= len(rows):
+        raise ValueError(f"k must be below the {len(rows)} labeled rows; got {k}")
+    _, which, count = classes.unique(return_inverse=True, return_counts=True)
+    asked = count[which] > 1
+    if not asked.any():
+        raise ValueError("labels must have two rows of one class; got none")
+    search = NearestNeighbors(n_neighbors=k, metric=metric).fit(rows)
+    nearest = search.kneighbors(return_distance=False)  # (N, k), without the row itself
+    found = (classes[torch.from_numpy(nearest)] == classes[:, None]).any(dim=1)
+    return float(found[asked].double().mean())
 
 
 def linear_probe_accuracy(

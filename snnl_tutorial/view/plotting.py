@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from torch import Tensor
 
+from snnl_tutorial.learning.uncertainty import Reliability
+
 PALETTE = "colorblind"
 """The colors C0 to C9 of the chapters' figures: a palette of seaborn."""
 
@@ -147,5 +149,31 @@ def plot_points(
         )
     if legend:
         ax.legend(frameon=False, fontsize="small", handletextpad=0.2)
+    ax.set_title(title)
+    return ax
+
+
+def plot_reliability(measured: Reliability, ax: Axes, *, title: str = "") -> Axes:
+    """Draw accuracy against confidence, beside the line on which they are equal.
+
+    Args:
+        measured: from `reliability`; empty bins are not drawn.
+        ax: the axes to draw into. The area of a dot grows with the rows in its bin.
+        title: the title of the axes.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, torch
+        >>> from snnl_tutorial.learning.uncertainty import reliability
+        >>> measured = reliability(torch.eye(2), torch.tensor([0, 1]))
+        >>> plot_reliability(measured, plt.figure().gca()).get_xlabel()
+        'confidence'
+    """
+    filled = measured.rows > 0
+    confidence, accuracy = measured.confidence[filled], measured.accuracy[filled]
+    share = (measured.rows[filled] / measured.rows.sum()).numpy()
+    ax.plot([0, 1], [0, 1], "--", color="0.6", linewidth=1, label="calibrated")
+    ax.plot(confidence, accuracy, color="C0", linewidth=1)
+    ax.scatter(confidence, accuracy, s=15 + 200 * share, color="C0", label="measured")
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
     ax.set_title(title)
     return ax

@@ -16,6 +16,7 @@ from snnl_tutorial.learning.evaluation import (
     clustering_accuracy,
     entanglement_by_layer,
     nearest_neighbor_accuracy,
+    recall_at,
 )
 
 some_labels = st.lists(st.integers(0, 3), min_size=1, max_size=12)
@@ -186,3 +187,39 @@ def test_a_layer_without_a_row_for_each_label_is_left_out_or_refused():
     assert list(entanglement_by_layer(Anchored(), rows, labels)) == ["head"]
     with pytest.raises(ValueError, match="layer 'anchors'.*for each label; got 4 rows"):
         entanglement_by_layer(Anchored(), rows, labels, ["anchors"])
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_recall_in_loops(metric, k):
+    torch.manual_seed(0)
+    codes, labels = torch.randn(14, 3).double(), torch.arange(14) % 4
+    codes[4] = codes[0]  # a twin: a row itself never counts
+    labels[0], labels[13] = -100, 9  # unlabeled; alone in its class
+
+    def distance(a, b):
+        if metric == "cosine":
+            return 1 - (a @ b) / a.norm() / b.norm()
+        return (a - b).norm()
+
+    hits = []
+    for i in range(1, 13):
+        others = [j for j in range(1, 14) if j != i]
+        others.sort(key=lambda j: distance(codes[i], codes[j]))
+        hits.append(any(labels[j] == labels[i] for j in others[:k]))
+    expected = sum(hits) / len(hits)
+    assert recall_at(codes, labels, k, metric) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("k", "labels", "message"),
+    [
+        (0, [0, 0, 1], "k must be at least 1; got 0"),
+        (3, [0, 0, 1], "k must be below the 3 labeled rows; got 3"),
+        (2, [0, 0, -100], "k must be below the 2 labeled rows; got 2"),
+        (1, [0, 1, 2], "labels must have two rows of one class; got none"),
+    ],
+)
+def test_a_recall_that_cannot_be_is_named(k, labels, message):
+    with pytest.raises(ValueError, match=message):
+        recall_at(torch.rand(3, 2), torch.tensor(labels), k)

@@ -8,6 +8,7 @@ import re
 
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn.functional import binary_cross_entropy, softplus
 
@@ -157,7 +158,21 @@ MISTAKES = [
     ("11.3", (NOISE, LABELS), "The first half has a loss"),
     ("11.3", (ONE_HOT, LABELS), "a loss of only 0.0"),
     ("11.3", (torch.eye(40), torch.arange(40) % 20), "a row has no partner"),
+    ("12.1", 0.025, "Gaps of both signs"),
+    ("12.1", 0.15, "by the number of its images"),
+    ("12.1", 0.8, "the accuracy"),
+    ("12.2", lambda a, b: (b[:, None] > a).double().mean(), "A tie counts half"),
+    ("12.2", lambda a, b: (b[:, None] >= a).double().mean(), "half, not whole"),
+    ("12.2", lambda a, b: 1 - roc(a, b), "The other way round"),
+    ("12.3", (ONE_HOT, LABELS), "At T = 0.1 the loss is"),
+    ("12.3", (NOISE, LABELS), "At its best T the loss is"),
+    ("12.3", (torch.eye(4), torch.arange(4)), "Every row needs a partner"),
 ]
+
+
+def roc(familiar, outliers):
+    classes = [0] * len(familiar) + [1] * len(outliers)
+    return roc_auc_score(classes, torch.cat([familiar, outliers]))
 
 
 def best_in_order(scores, k):
@@ -215,6 +230,8 @@ def test_every_exercise_has_two_mistakes_or_more():
         ("9.1", 0.947),
         ("10.1", 0.513),
         ("11.2", slopes),
+        ("12.1", 0.125),
+        ("12.2", roc),
     ],
 )
 def test_right_answers_may_be_rounded(exercise, answer, capsys):
