@@ -37,8 +37,11 @@ def main() -> None:
             images, labels = load_dataset("mnist", "test")
             with torch.no_grad():
                 codes = encoder(images.to(device))
-            value, _, chance = entanglement(codes, labels.to(device))
-            say(f"entanglement of the test images {value:.4f} (chance {chance:.4f})")
+            found = entanglement(codes, labels.to(device))
+            say(
+                f"entanglement of the test images {found.value:.4f} "
+                f"(chance {found.chance:.4f})"
+            )
 
 
 def train(

@@ -26,7 +26,7 @@ def test_the_python_snippets_run_one_after_the_other(capsys):
         exec(compile(snippet, "README.md", "exec"), names)
     assert names["embeddings"].grad.abs().sum() > 0
     assert set(names["terms"].per_layer) == {"2"}
-    assert names["value"] < names["chance"]
+    assert names["measured"].value < names["measured"].chance
     assert "by chance: 2." in capsys.readouterr().out
 
 

@@ -33,11 +33,14 @@ class Entanglement(NamedTuple):
         value: the soft nearest neighbor loss; far below `chance` means disentangled.
         temperature: the T at which `value` was measured.
         chance: the mean over the same rows with their labels shuffled.
+        at_training: the loss at the T that training used, if it was given. The best T
+            alone does not see what training did at another one.
     """
 
     value: float
     temperature: float
     chance: float
+    at_training: float | None = None
 
 
 @torch.no_grad()
@@ -46,6 +49,7 @@ def entanglement(
     labels: Tensor,
     temperature: float | None = None,
     *,
+    training_temperature: float | None = None,
     distance: Distance = "cosine",
     ignore_index: int = -100,
     permutations: int = 5,
@@ -66,13 +70,14 @@ def entanglement(
         embeddings: (N, D) real floating or complex.
         labels: (N,) integer, with at least two rows of one class.
         temperature: a T to measure at, in the units of the distance; `None` searches.
+        training_temperature: a T at which to measure the loss as well.
         distance: as in `soft_nearest_neighbor_loss`.
         ignore_index: the label of unlabeled rows, which are left out.
         permutations: how many shuffles the chance level averages over, at least 1.
         seed: of the shuffles.
 
     Returns:
-        An `Entanglement` tuple (value, temperature, chance) of floats.
+        An `Entanglement` tuple of floats; read them by name.
 
     Raises:
         ValueError, TypeError: an argument does not fit, or no row has a partner.
@@ -90,6 +95,10 @@ def entanglement(
     check_labels(labels, embeddings)
     if temperature is not None:
         temperature = read_temperature(temperature, "temperature")
+    if training_temperature is not None:
+        training_temperature = read_temperature(
+            training_temperature, "training_temperature"
+        )
     check_distance(distance)
     ignore_index = check_integer(ignore_index, "ignore_index")
     permutations = check_integer(permutations, "permutations", least=1)
@@ -128,7 +137,10 @@ def entanglement(
                 min(zip(coarse[0].tolist(), grid, strict=True)),
             )
     value = exact(labels, temperature)
-    return Entanglement(value, temperature, sum(chances) / permutations)
+    at_training = None
+    if training_temperature is not None:
+        at_training = exact(labels, training_temperature)
+    return Entanglement(value, temperature, sum(chances) / permutations, at_training)
 
 
 def shuffle(rows: int, generator: torch.Generator) -> Tensor:

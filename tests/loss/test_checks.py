@@ -43,11 +43,13 @@ DOORS = {
     ),
     "entanglement": (
         lambda **given: entanglement(ROWS, LABELS, **given),
-        {"temperature": 0.5, "ignore_index": 1, "permutations": 2, "seed": 3},
+        {"temperature": 0.5, "training_temperature": 0.25, "seed": 3}
+        | {"ignore_index": 1, "permutations": 2},
     ),
     "search": (
         lambda **given: entanglement(ROWS, LABELS, **given),
-        {"ignore_index": 1, "permutations": 2, "seed": 2**40},
+        {"ignore_index": 1, "permutations": 2, "seed": 2**40}
+        | {"training_temperature": 0.5},
     ),
     "constant": (lambda **given: ConstantTemperature(**given)(), {"value": 0.5}),
     "learned": (lambda **given: LearnedTemperature(**given)(), {"initial": 0.5}),

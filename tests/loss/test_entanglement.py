@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from snnl_tutorial import entanglement, soft_nearest_neighbor_loss
+from snnl_tutorial.loss.distance import cosine_distance
 from tests import oracle
 from tests.helpers import rows_of
 
@@ -57,6 +58,23 @@ def test_at_a_given_temperature_it_is_the_loss():
     assert measured.temperature == 0.2
 
 
+@pytest.mark.parametrize("distance", ["cosine", "sqeuclidean", cosine_distance])
+def test_the_temperature_of_training_is_measured_beside_the_best(distance):
+    rows, labels = clusters(0.6)
+    labels[::7] = -100
+    measured = entanglement(rows, labels, training_temperature=3, distance=distance)
+    want = soft_nearest_neighbor_loss(rows, labels, temperature=3, distance=distance)
+    assert measured.at_training == pytest.approx(want.item(), rel=1e-5)
+    assert measured[:3] == entanglement(rows, labels, distance=distance)[:3]
+    assert measured.at_training > measured.value
+    assert entanglement(rows, labels, distance=distance).at_training is None
+
+
+def test_a_temperature_of_training_that_is_none_is_named():
+    with pytest.raises(ValueError, match="training_temperature must be positive"):
+        entanglement(*clusters(0.6), training_temperature=-1)
+
+
 def test_chance_is_what_shuffled_labels_give():
     rows, labels = clusters(0.3, n=300)
     measured = entanglement(rows, labels)
@@ -98,16 +116,17 @@ def test_equal_rows_are_at_chance(distance):
 
 def test_any_number_of_strips_gives_the_same(monkeypatch):
     rows, labels = clusters(0.6)
-    whole = entanglement(rows, labels)
+    whole = entanglement(rows, labels, training_temperature=1.0)
     monkeypatch.setattr("snnl_tutorial.loss.entanglement.BLOCK_NUMEL", 17 * 60)
     monkeypatch.setattr("snnl_tutorial.loss.entanglement.STRIP_NUMEL", 7 * 60)
-    strips = entanglement(rows, labels)
+    strips = entanglement(rows, labels, training_temperature=1.0)
     assert strips == pytest.approx(whole, rel=1e-5)
 
 
 def test_it_leaves_no_graph():
     rows, labels = clusters(0.6)
-    measured = entanglement(rows.requires_grad_(), labels)
+    rows.requires_grad_()
+    measured = entanglement(rows, labels, training_temperature=1.0)
     assert all(isinstance(number, float) for number in measured)
 
 
