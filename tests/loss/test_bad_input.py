@@ -328,11 +328,11 @@ OF_TWO = [
     functools.partial(pairwise_distance, distance=torch.cdist),
 ]
 BAD_ROWS = {
-    "1-d": (ROWS[0], ValueError, r"must have shape \(N, D\) .*; got \(4,\)"),
-    "0-d": (ROWS[0, 0], ValueError, r"must have shape \(N, D\) .*; got \(\)"),
+    "1-d": (ROWS[0], ValueError, r"must have shape \(N, D\) .*; got \(4,\)$"),
+    "0-d": (ROWS[0, 0], ValueError, r"must have shape \(N, D\) .*; got \(\)$"),
     "images": (torch.ones(2, 1, 2, 2), ValueError, r"\(2, 1, 2, 2\); flatten"),
     "complex images": (torch.ones(2, 2, 2) * 1j, ValueError, r"\(2, 2, 2\); flatten"),
-    "no columns": (ROWS[:, :0], ValueError, r"got \(4, 0\)"),
+    "no columns": (ROWS[:, :0], ValueError, r"got \(4, 0\)$"),
     "integers": (ROWS.long(), TypeError, "must be float32.*int64"),
     "a list": ([[1.0]], TypeError, "must be a torch.Tensor; got list"),
     "sparse": (ROWS.to_sparse(), TypeError, "must be a dense tensor"),

@@ -5,10 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from snnl_tutorial import (
     AnnealedTemperature,
     ConstantTemperature,
+    LayerwiseSoftNearestNeighborLoss,
     LearnedTemperature,
     SoftNearestNeighborLoss,
     entanglement,
@@ -102,6 +104,41 @@ def test_checked_numbers_are_plain_ones():
     assert type(check_integer(np.int16(3), "rows")) is int
     assert type(check_real(np.float32(0.5), "width")) is float
     assert type(check_real(np.int16(3), "width")) is float
+
+
+# Each number at its least, and a call that ought to give the same.
+LEAST = {
+    "block_size": (
+        lambda: soft_nearest_neighbor_loss(ROWS, LABELS, block_size=1),
+        lambda: soft_nearest_neighbor_loss(ROWS, LABELS),
+    ),
+    "units": (
+        lambda: published_soft_nearest_neighbor_loss(ROWS, LABELS, units=1),
+        lambda: published_soft_nearest_neighbor_loss(ROWS[:, :1], LABELS),
+    ),
+    "units of layers": (
+        lambda: of_layers(nn.Identity(), units=1),
+        lambda: of_layers(FirstColumn()),
+    ),
+}
+
+
+class FirstColumn(nn.Module):
+    def forward(self, rows):
+        return rows[:, :1]
+
+
+def of_layers(layer, **settings):
+    model = nn.Sequential(layer)
+    return LayerwiseSoftNearestNeighborLoss(
+        model, lambda outputs, targets: outputs.sum(), 1.0, ["0"], **settings
+    )(ROWS, LABELS).snn
+
+
+@pytest.mark.parametrize("name", list(LEAST))
+def test_the_least_number_is_taken(name):
+    got, want = (call() for call in LEAST[name])
+    torch.testing.assert_close(got, want)
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, np.uint64(2**63)])

@@ -57,6 +57,15 @@ def test_a_batch_of_any_size_pushes_out_the_oldest(n, rows):
     assert torch.equal(memory.embeddings, want)
 
 
+def test_the_smallest_sizes_will_do():
+    memory = new_memory(rows=1, columns=1)
+    label = torch.tensor([0])
+    memory(torch.tensor([[2.0]]), label)
+    loss = memory(torch.tensor([[3.0]]), label)
+    assert loss == 0  # the only candidate is a partner
+    assert memory.embeddings.tolist() == [[3.0]]
+
+
 def test_evaluation_leaves_the_memory_alone():
     memory = new_memory().eval()
     (batch,) = batches_of(1)

@@ -15,10 +15,14 @@ from snnl_tutorial import (
     SoftNearestNeighborLoss,
     soft_nearest_neighbor_loss,
 )
+from snnl_tutorial.loss.batch import Batch
 from snnl_tutorial.loss.distance import NAMED_DISTANCES
 from snnl_tutorial.loss.soft_nearest_neighbor import (
     published_soft_nearest_neighbor_loss,
+    row_losses,
+    whole_matrix_losses,
 )
+from snnl_tutorial.loss.tiled import tiled_losses
 from tests import oracle
 from tests.helpers import ARTICLE_ROWS, labels_of, rows_of
 
@@ -41,6 +45,25 @@ def kinds_of_rows(kind, n=24, d=10):
 
 
 KINDS = ["gaussian", "relu", "clustered", "duplicated", "equal"]
+
+
+@pytest.mark.parametrize(
+    "losses_of",
+    [
+        lambda *batch: soft_nearest_neighbor_loss(*batch, reduction="none"),
+        lambda *batch: SoftNearestNeighborLoss(reduction="none")(*batch),
+        lambda *batch: row_losses(Batch(*batch), temperature=1.0, distance="cosine")[0],
+        lambda *batch: whole_matrix_losses(Batch(*batch), 1.0, "cosine")[0],
+        lambda *batch: tiled_losses(Batch(*batch), 1.0, "cosine")[0],
+    ],
+    ids=["function", "module", "rows", "whole matrix", "tiles"],
+)
+def test_unless_told_otherwise_minus_100_is_unlabeled_and_nothing_else(losses_of):
+    rows = rows_of(0, 20, 5, torch.float64)
+    labels = torch.tensor([0, 1, -1, 100, -100]).repeat(4)
+    want, anchors = oracle.row_losses(rows, labels)
+    assert anchors.sum() == 16
+    np.testing.assert_allclose(losses_of(rows, labels), want, rtol=1e-9)
 
 
 @settings(max_examples=150)

@@ -2,6 +2,7 @@
 
 import gc
 import math
+import warnings
 
 import pytest
 import torch
@@ -115,6 +116,24 @@ def test_cosines_that_float64_rounds_are_warned_of():
         soft_nearest_neighbor_loss(rows_of(0, 8, 3), labels_of(0, 8), temperature=1e-15)
 
 
+@pytest.mark.parametrize("temperature", [1e-9, 1.0, 1e6])
+def test_distances_are_warned_of_from_a_rounding_of_a_hundredth(temperature):
+    """Of two opposite points, whose distance is the bound itself."""
+    eps = torch.finfo(torch.float64).eps
+    for rounding in (0.009, 0.011):
+        half = math.sqrt(temperature * rounding / eps) / 2
+        rows = torch.tensor([[half, 0.0], [-half, 0.0]], dtype=torch.float64)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            soft_nearest_neighbor_loss(
+                rows,
+                torch.tensor([0, 0]),
+                temperature=temperature,
+                distance="sqeuclidean",
+            )
+        assert bool(warned) == (rounding > 0.01)
+
+
 @pytest.mark.parametrize("temperature", [0.01, 0.5])
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_gradcheck_across_tiles(temperature, distance):
@@ -146,6 +165,25 @@ def test_the_gradient_in_t_survives_rows_that_are_much_alike(
         gradients.append(torch.autograd.grad(losses.sum(), learned)[0].item())
     ours, true = gradients
     assert ours == pytest.approx(true, rel=0.1)
+
+
+@pytest.mark.parametrize(("n", "m"), [(600, 9), (9, 600), (513, 512)])
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_rows_or_references_alone_may_need_several_tiles(n, m, distance):
+    results = []
+    for chosen in (distance, NAMED_DISTANCES[distance]):  # tiles, the whole matrix
+        rows = rows_of(0, n, 5, torch.float64).requires_grad_()
+        refs = rows_of(1, m, 5, torch.float64).requires_grad_()
+        loss = soft_nearest_neighbor_loss(
+            rows,
+            labels_of(0, n),
+            distance=chosen,
+            ref_embeddings=refs,
+            ref_labels=labels_of(1, m),
+        )
+        results.append([loss, *torch.autograd.grad(loss, [rows, refs])])
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 def test_tiles_kept_or_computed_anew_are_the_same():
