@@ -415,7 +415,7 @@ def test_a_killed_sweep_ends_like_an_uninterrupted_one(folder):
 )
 def test_our_own_sweep_files_fit_their_chapters(file):
     runs = read_sweep(file)
-    assert len(runs) > 3
+    assert len(runs) > 1
     for run in runs:
         if "methods" not in run.values:
             continue
