@@ -54,10 +54,14 @@ CALLS = {
         published_sampling_probability(published_cosine_distance(ROWS), 0.5)
     ],
     "entanglement": lambda: torch.tensor(
-        entanglement(ROWS, LABELS), dtype=torch.float64, device="cpu"
+        entanglement(ROWS, LABELS, training_temperature=0.3),
+        dtype=torch.float64,
+        device="cpu",
     ),
     "entanglement, given T": lambda: torch.tensor(
-        entanglement(ROWS, LABELS, 0.5), dtype=torch.float64, device="cpu"
+        entanglement(ROWS, LABELS, 0.5, training_temperature=0.3),
+        dtype=torch.float64,
+        device="cpu",
     ),
     "augmentation": augmented,
     "batches": lambda: list(ShuffledBatches(10, 4, seed=1)),
