@@ -5,7 +5,8 @@ python -m benchmarks.few_labels choice runs/few_labels_choice
 python -m benchmarks.few_labels table runs/few_labels
                                 data/results/few_labels.csv
 
-Every number is a mean over starts, between the ends of its 95 % interval (Student's t).
+Every score is a mean over starts, between the ends of its 95 % interval (Student's t).
+Beside the accuracy stands what the best of four starts is expected to be.
 """
 
 import argparse
@@ -83,11 +84,12 @@ def table(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 row |= mean_and_interval("acc", scores[f"{prefix}acc"])
                 row["acc best of four"] = expected_best(scores[f"{prefix}acc"])
                 for name in ("nmi", "ari"):
-                    row[f"{name} mean"] = statistics.fmean(scores[prefix + name])
+                    row |= mean_and_interval(name, scores[prefix + name])
                 for name in ("neighbors", "probe"):
                     row |= mean_and_interval(name, scores[code_prefix + name])
-                own = scores.get("own", [math.nan] * len(runs))
-                rows.append(row | mean_and_interval("own", own))
+                # One NaN for those who do not answer: no column is missing.
+                row |= mean_and_interval("own", scores.get("own", [math.nan]))
+                rows.append(row)
     return rows
 
 
@@ -102,10 +104,10 @@ def choice(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for setting, tried in settings.items()
         }
         best = max(means, key=lambda setting: means[setting])
-        row = dict(zip(GROUP, key, strict=True)) | dict(
-            zip(SETTINGS, best, strict=True)
+        row = dict(zip(GROUP + SETTINGS, key + best, strict=True))
+        rows.append(
+            row | {"settings": len(means), "judged": judged, "mean": means[best]}
         )
-        rows.append(row | {"settings": len(means), judged: means[best]})
     return rows
 
 
@@ -115,12 +117,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="of the records")
     options = parser.parse_args(arguments)
     records = read_records(options.folder)
-    if options.what == "choice":
-        for row in choice(records):
-            print(row)
-    else:
-        rows = table(records)
-        print_table(rows)
+    rows = choice(records) if options.what == "choice" else table(records)
+    print_table(rows)
+    if options.what == "table":
         print(write_table(RESULTS / "few_labels.csv", rows))
 
 

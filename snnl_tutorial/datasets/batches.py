@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from snnl_tutorial.loss.batch import check_labels
 from snnl_tutorial.loss.checks import check_integer, warn
 
 Item = TypeVar("Item")
@@ -78,7 +79,8 @@ class LabeledBatches(Sampler[list[int]]):
 
     Args:
         labels: (N,) integer.
-        batch_size: rows in a batch, at most. If no row is unlabeled: on average.
+        batch_size: rows in a batch, at most. If no row is unlabeled: on average, and
+            two at least, so that each has a partner.
         labeled_rows: of them, how many have a label. Not used if no row is unlabeled.
         classes: how many classes share these, drawn anew for each batch. Default: all,
             or as many as can have two rows.
@@ -94,7 +96,7 @@ class LabeledBatches(Sampler[list[int]]):
         TypeError: the labels are not integer.
         ValueError: no class has two rows; `labeled_rows` are fewer than two, more than
             there are, or leave no room for unlabeled rows; `classes` are more than
-            there are, or than can have two rows.
+            there are, or than can have two rows; there are more processes than batches.
 
     Warns:
         UserWarning: a class has a single row. It is seen once, like an unlabeled one.
@@ -117,11 +119,7 @@ class LabeledBatches(Sampler[list[int]]):
     generator: torch.Generator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.labels, Tensor) or self.labels.dim() != 1:
-            shape = getattr(self.labels, "shape", type(self.labels).__name__)
-            raise ValueError(f"labels must be a tensor of shape (N,); got {shape}")
-        if self.labels.is_floating_point():
-            raise TypeError(f"labels must be integer; got {self.labels.dtype}")
+        check_labels(self.labels, self.labels)
         self.batch_size = check_integer(self.batch_size, "batch_size", least=1)
         self.seed = check_integer(self.seed, "seed")
         self.world_size = check_integer(self.world_size, "world_size", least=1)
@@ -152,6 +150,11 @@ class LabeledBatches(Sampler[list[int]]):
             raise ValueError(
                 f"classes must be None if all rows are labeled: each is seen once, "
                 f"whatever its class; got {self.classes}"
+            )
+        elif self.total() > self.groups():
+            raise ValueError(
+                f"world_size must be at most {self.groups()}: so many batches can be "
+                f"made of rows with a partner; got {self.world_size}"
             )
 
     def check_labeled_rows(self) -> None:
@@ -184,10 +187,14 @@ class LabeledBatches(Sampler[list[int]]):
     def total(self) -> int:
         """The number of batches in all processes."""
         if self.all_labeled:
-            batches = -(-len(self.labels) // self.batch_size)
+            batches = min(-(-len(self.labels) // self.batch_size), self.groups())
         else:
             batches = -(-len(self.others) // (self.batch_size - self.labeled_rows))
         return -(-batches // self.world_size) * self.world_size
+
+    def groups(self) -> int:
+        """Into how many groups with a partner, and single rows, the labels fall."""
+        return sum(len(rows) // 2 for rows in self.by_class) + len(self.others)
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = self.spread() if self.all_labeled else self.gather()

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from snnl_tutorial.learning.models import restore_modes
+from snnl_tutorial.loss.batch import check_labels
 from snnl_tutorial.loss.checks import check_integer, check_real
 
 
@@ -119,12 +120,5 @@ def check_attack(images: Tensor, labels: Tensor, radius: float) -> float:
         raise TypeError(f"images must be a floating tensor; got {kind}")
     if images.numel() == 0 or not ((images >= 0) & (images <= 1)).all():
         raise ValueError("images must be numbers in [0, 1], at least one of them")
-    if not isinstance(labels, Tensor) or labels.is_floating_point():
-        kind = getattr(labels, "dtype", type(labels).__name__)
-        raise TypeError(f"labels must be an integer tensor; got {kind}")
-    if labels.shape != images.shape[:1]:
-        raise ValueError(
-            f"labels must be of shape ({len(images)},), one for each image; "
-            f"got {tuple(labels.shape)}"
-        )
+    check_labels(labels, images)
     return check_real(radius, "radius", least=0)

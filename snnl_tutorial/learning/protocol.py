@@ -8,7 +8,7 @@ from torch import Tensor
 
 from snnl_tutorial.datasets.augmentation import shift
 from snnl_tutorial.datasets.batches import LabeledBatches, ShuffledBatches, even_shares
-from snnl_tutorial.datasets.load import UNLABELED, load_dataset
+from snnl_tutorial.datasets.load import UNLABELED, check_seed, load_dataset
 from snnl_tutorial.learning.evaluation import (
     agreement,
     cluster,
@@ -60,27 +60,35 @@ def draw_task(
         held_out: judge on so many of the last training images, of which none is drawn.
             Default: on the test images.
 
+    Raises:
+        ValueError: more images or labels than there are; as `load_dataset`.
+
     Example:
         >>> task = draw_task("mnist", 1000, 50, size="small")
         >>> task.images.shape, (task.labels != -100).sum().item()
         (torch.Size([1000, 28, 28]), 50)
     """
-    check_integer(held_out, "held_out", least=0)
+    held_out = check_integer(held_out, "held_out", least=0)
     pictures, classes = load_dataset(dataset, "train", size)
+    if held_out >= len(pictures):
+        raise ValueError(
+            f"held_out must leave some of the {len(pictures)} training images; "
+            f"got {held_out}"
+        )
     if held_out:
         new = pictures[-held_out:], classes[-held_out:]
         pictures, classes = pictures[:-held_out], classes[:-held_out]
     else:
         new = load_dataset(dataset, "test", size)
-    drawn = draw_evenly(classes, images, seed)
+    drawn = draw_evenly(classes, images, seed, "images")
     pictures, classes = pictures[drawn], classes[drawn]
     labels = torch.full_like(classes, UNLABELED)
-    shown = draw_evenly(classes, n_labeled, seed)
+    shown = draw_evenly(classes, n_labeled, seed, "n_labeled")
     labels[shown] = classes[shown]
     return Task(pictures, classes, labels, *new)
 
 
-def draw_evenly(classes: Tensor, count: int, seed: int) -> Tensor:
+def draw_evenly(classes: Tensor, count: int, seed: int, name: str = "count") -> Tensor:
     """Draw rows, as evenly over the classes as their sizes allow, and sort them.
 
     Example:
@@ -88,15 +96,14 @@ def draw_evenly(classes: Tensor, count: int, seed: int) -> Tensor:
         >>> classes[draw_evenly(classes, 6, seed=0)].bincount()
         tensor([3, 1, 2])
     """
-    check_integer(count, "count", least=0)
+    count, seed = check_integer(count, name, least=0), check_seed(seed)
     if count > len(classes):
-        raise ValueError(f"count must be at most {len(classes)} rows; got {count}")
+        raise ValueError(f"{name} must be at most {len(classes)} rows; got {count}")
     # NumPy guarantees RandomState's stream forever, unlike default_rng's.
     order = torch.from_numpy(np.random.RandomState(seed).permutation(len(classes)))
     shares = even_shares(count, classes.bincount().tolist())
     taken = [order[classes[order] == k][:share] for k, share in enumerate(shares)]
-    drawn = torch.cat(taken)
-    return drawn.sort().values
+    return torch.cat(taken).sort().values
 
 
 def learn(
@@ -132,12 +139,14 @@ def learn(
         labeled_rows: of these in a gathered batch, or as many as there are.
         learning_rate: of Adam.
         augment: how images are changed in training: `shift_and_mirror` suits clothes.
-        seed: of the first weights, the order of the rows, and the changes.
+        seed: of the first weights (by torch's own generator), the order of the rows,
+            and the changes.
         device: of the training.
     """
     check_choice(batches, ("plain", "gathered"), "batches")
-    check_integer(steps, "steps", least=1)
-    torch.manual_seed(seed)
+    steps = check_integer(steps, "steps", least=1)
+    labeled_rows = check_integer(labeled_rows, "labeled_rows", least=2)
+    torch.manual_seed(check_integer(seed, "seed"))
     objective = make_objective(
         method,
         network,

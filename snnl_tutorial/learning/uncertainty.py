@@ -12,6 +12,7 @@ from torch import Tensor
 
 from snnl_tutorial.datasets.load import UNLABELED
 from snnl_tutorial.learning.evaluation import as_array
+from snnl_tutorial.loss.batch import check_embeddings, check_labels, check_others
 from snnl_tutorial.loss.checks import check_integer
 
 
@@ -125,7 +126,7 @@ def energy(logits: Tensor) -> Tensor:
 
     Derived in chapter 12.
     """
-    check_floating_rows(logits, "logits")
+    check_embeddings(logits, "logits")
     return -logits.logsumexp(dim=1)
 
 
@@ -165,15 +166,11 @@ def neighbor_agreement(
 
     Derived in chapter 12.
     """
-    check_floating_rows(codes, "codes")
-    check_floating_rows(new_codes, "new_codes")
-    check_labels_of(labels, codes, "labels")
-    check_labels_of(new_labels, new_codes, "new_labels")
-    if codes.shape[1] != new_codes.shape[1]:
-        raise ValueError(
-            f"new_codes must have {codes.shape[1]} columns, as codes have; "
-            f"got {new_codes.shape[1]}"
-        )
+    check_embeddings(codes, "codes")
+    check_embeddings(new_codes, "new_codes")
+    check_others(new_codes, codes, "new_codes", "codes")
+    check_labels(labels, codes)
+    check_labels(new_labels, new_codes, "new_labels")
     labeled = labels != UNLABELED
     neighbors = check_integer(neighbors, "neighbors", least=1)
     if neighbors > int(labeled.sum()):
@@ -189,32 +186,9 @@ def neighbor_agreement(
     return (votes == new_labels.cpu()[:, None]).double().mean(dim=1)
 
 
-def check_floating_rows(rows: Tensor, name: str) -> None:
-    """Raise unless this is a floating matrix without NaN or infinity."""
-    if not isinstance(rows, Tensor) or not rows.is_floating_point():
-        kind = getattr(rows, "dtype", type(rows).__name__)
-        raise TypeError(f"{name} must be a floating tensor; got {kind}")
-    if rows.dim() != 2 or rows.numel() == 0:
-        raise ValueError(f"{name} must be of shape (N, D); got {tuple(rows.shape)}")
-    if not rows.isfinite().all():
-        raise ValueError(f"{name} must be finite; got a NaN or infinity")
-
-
-def check_labels_of(labels: Tensor, rows: Tensor, name: str) -> None:
-    """Raise unless these are integer labels, one for each row."""
-    if not isinstance(labels, Tensor) or labels.is_floating_point():
-        kind = getattr(labels, "dtype", type(labels).__name__)
-        raise TypeError(f"{name} must be an integer tensor; got {kind}")
-    if labels.shape != (len(rows),):
-        raise ValueError(
-            f"{name} must be of shape ({len(rows)},), one for each row; "
-            f"got {tuple(labels.shape)}"
-        )
-
-
 def check_classes(labels: Tensor, probabilities: Tensor) -> None:
     """Raise unless each row has a label, the number of a column."""
-    check_labels_of(labels, probabilities, "labels")
+    check_labels(labels, probabilities)
     classes = probabilities.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
@@ -225,7 +199,9 @@ def check_classes(labels: Tensor, probabilities: Tensor) -> None:
 
 def check_probabilities(probabilities: Tensor) -> None:
     """Raise unless each row holds probabilities that sum to 1."""
-    check_floating_rows(probabilities, "probabilities")
+    check_embeddings(probabilities, "probabilities")
+    if len(probabilities) == 0:
+        raise ValueError("probabilities must have at least one row; got none")
     sums = probabilities.sum(dim=1)
     # Loose enough for a softmax in bfloat16.
     if probabilities.min() < 0 or (sums - 1).abs().max() > 0.01:

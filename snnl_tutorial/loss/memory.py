@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from snnl_tutorial.loss.checks import check_integer
+from snnl_tutorial.loss.checks import check_integer, check_types
 from snnl_tutorial.loss.soft_nearest_neighbor import SoftNearestNeighborLoss
 from snnl_tutorial.loss.temperature import Temperature
 
@@ -16,7 +16,9 @@ class CrossBatchMemory(nn.Module):
     long as the embeddings drift slowly. Until the memory holds a partner, a row is no
     anchor. A batch joins the memory after its loss, and only in training mode.
 
-    What it holds is in its `state_dict`, so a checkpoint restores it.
+    What it holds is in its `state_dict`, so a checkpoint restores it. Several processes
+    have a memory each: wrap the model, not this, in `DistributedDataParallel`, which
+    would hand the first process's buffers to all.
 
     Args:
         criterion: the loss to compute.
@@ -44,8 +46,9 @@ class CrossBatchMemory(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        check_integer(rows, "rows", least=1)
-        check_integer(columns, "columns", least=1)
+        check_types(criterion=(criterion, SoftNearestNeighborLoss))
+        rows = check_integer(rows, "rows", least=1)
+        columns = check_integer(columns, "columns", least=1)
         self.criterion = criterion
         unlabeled = criterion.ignore_index  # no neighbors, until they are replaced
         self.register_buffer("embeddings", torch.zeros(rows, columns, dtype=dtype))

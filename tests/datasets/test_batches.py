@@ -120,7 +120,7 @@ def test_each_batch_gathers_partners_and_an_epoch_sees_every_row(
 
 @given(
     counts=st.lists(st.integers(2, 40), min_size=1, max_size=8),
-    batch_size=st.integers(4, 50),
+    batch_size=st.integers(1, 50),
     seed=st.integers(0, 99),
 )
 def test_with_all_rows_labeled_each_is_seen_once_beside_a_partner(
@@ -130,7 +130,9 @@ def test_with_all_rows_labeled_each_is_seen_once_beside_a_partner(
     batches = LabeledBatches(labels, batch_size, labeled_rows=2, seed=seed)
     epoch = list(batches)
     assert sorted(chain(*epoch)) == list(range(len(labels)))
-    assert len(epoch) == len(batches) == -(-len(labels) // batch_size)
+    pairs = sum(count // 2 for count in counts)
+    assert len(epoch) == len(batches) == min(-(-len(labels) // batch_size), pairs)
+    assert all(epoch)  # none is empty
     for batch in epoch:
         assert all(count >= 2 for count in classes_of(batch, labels).values())
     for label, count in enumerate(counts):
@@ -212,7 +214,14 @@ def test_a_single_row_of_a_class_is_warned_of_and_seen_once(unlabeled):
         ({"rank": 2, "world_size": 2}, ValueError, "rank must be below world_size=2"),
         ({"labels": torch.full((9,), -100)}, ValueError, "two rows of one class; got"),
         ({"labels": torch.zeros(9)}, TypeError, "labels must be integer; got"),
-        ({"labels": torch.zeros(3, 3)}, ValueError, "labels must be .* of shape"),
+        ({"labels": torch.zeros(3, 3).long()}, ValueError, "labels must have shape"),
+        ({"labels": torch.ones(9).bool()}, TypeError, "labels must be integer; got"),
+        ({"labels": [0, 0, 1]}, TypeError, "labels must be a torch.Tensor; got list"),
+        (
+            {"labels": labels_of(3, 3), "world_size": 3},
+            ValueError,
+            "world_size must be at most 2: .* got 3",
+        ),
         ({"labels": labels_of(5, 5), "classes": 2}, ValueError, "classes must be None"),
     ],
 )

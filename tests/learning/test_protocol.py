@@ -1,5 +1,6 @@
 """The protocol: even draws, labels that change with the seed, judges that are told."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -99,3 +100,28 @@ def test_more_starts_find_no_worse_clusters():
         return (rows - means[found]).square().sum()
 
     assert inertia(20) <= inertia(1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"images": 5001}, "images must be at most 5000 rows; got 5001"),
+        ({"n_labeled": 101}, "n_labeled must be at most 100 rows; got 101"),
+        ({"held_out": 5000}, "held_out must leave some of the 5000 .* got 5000"),
+        ({"seed": -1}, "seed must be at least 0; got -1"),
+    ],
+)
+def test_a_task_that_cannot_be_drawn_is_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        draw_task(
+            "mnist", **{"images": 100, "n_labeled": 10, "size": "small", **settings}
+        )
+
+
+def test_numbers_of_numpy_draw_the_same_task():
+    plain = draw_task("mnist", 100, 10, size="small", seed=3, held_out=50)
+    numbers = (np.int64(n) for n in (100, 10))
+    other = draw_task(
+        "mnist", *numbers, size="small", seed=np.int32(3), held_out=np.int16(50)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(plain, other, strict=True))

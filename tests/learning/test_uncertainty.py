@@ -122,13 +122,25 @@ NAN = torch.tensor([[torch.nan, 1.0], [0.5, 0.5]])
         ((LOGITS, TWO), ValueError, "probabilities must be rows that sum to 1"),
         ((LOGITS.exp(), TWO), ValueError, "a sum of 7.75694"),
         ((NAN, TWO), ValueError, "probabilities must be finite"),
-        ((LOGITS.long(), TWO), TypeError, "probabilities must be a floating tensor"),
-        ((LOGITS[0], TWO), ValueError, r"of shape \(N, D\); got \(2,\)"),
-        ((LOGITS.softmax(1), TWO[:1]), ValueError, r"labels must be of shape \(2,\)"),
+        (
+            (LOGITS.long(), TWO),
+            TypeError,
+            "probabilities must be float32, .*; got torch.int64",
+        ),
+        ((LOGITS[0], TWO), ValueError, r"have shape \(N, D\) .*; got \(2,\)"),
+        ((LOGITS.softmax(1), TWO[:1]), ValueError, r"labels must have shape \(2,\)"),
         ((LOGITS.softmax(1), TWO + 1), ValueError, "from 0 to 1, .* got 1 to 2"),
         ((LOGITS.softmax(1), TWO - 100), ValueError, "got -100 to -99"),
-        ((LOGITS.softmax(1), TWO.float()), TypeError, "labels must be an integer"),
-        ((LOGITS.softmax(1), [0, 1]), TypeError, "an integer tensor; got list"),
+        (
+            (LOGITS.softmax(1), TWO.float()),
+            TypeError,
+            "labels must be integer; got torch.float32",
+        ),
+        (
+            (LOGITS.softmax(1), [0, 1]),
+            TypeError,
+            "labels must be a torch.Tensor; got list",
+        ),
         ((LOGITS.softmax(1), TWO, 0), ValueError, "bins must be at least 1; got 0"),
     ],
 )
@@ -148,11 +160,19 @@ def test_a_softmax_of_any_precision_is_taken(dtype):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"codes": LOGITS.long()}, TypeError, "codes must be a floating tensor"),
+        (
+            {"codes": LOGITS.long()},
+            TypeError,
+            "codes must be float32, .*; got torch.int64",
+        ),
         ({"new_codes": NAN}, ValueError, "new_codes must be finite"),
-        ({"new_codes": torch.ones(2, 3)}, ValueError, "must have 2 columns, .* got 3"),
-        ({"labels": TWO[:1]}, ValueError, r"labels must be of shape \(2,\)"),
-        ({"new_labels": TWO[:1]}, ValueError, r"new_labels must be of shape \(2,\)"),
+        (
+            {"new_codes": torch.ones(2, 3)},
+            ValueError,
+            r"new_codes must have as many columns as codes \(2\); got 3",
+        ),
+        ({"labels": TWO[:1]}, ValueError, r"labels must have shape \(2,\)"),
+        ({"new_labels": TWO[:1]}, ValueError, r"new_labels must have shape \(2,\)"),
         ({"neighbors": 0}, ValueError, "neighbors must be at least 1"),
         ({"neighbors": 3}, ValueError, "at most the 2 labeled rows; got 3"),
         ({"labels": TWO - 100, "neighbors": 2}, ValueError, "at most the 1 labeled"),
@@ -173,5 +193,5 @@ def test_bad_neighbors_are_named(change, error, message):
 def test_energy_wants_a_matrix():
     with pytest.raises(ValueError, match="logits must be finite"):
         energy(NAN)
-    with pytest.raises(TypeError, match="logits must be a floating tensor; got list"):
+    with pytest.raises(TypeError, match="logits must be a torch.Tensor; got list"):
         energy([[0.0]])

@@ -19,10 +19,9 @@ def batches_of(count, n=6, columns=3):
     return [(rows_of(k, n, columns), torch.arange(n) % 3) for k in range(count)]
 
 
-def new_memory(rows=10, columns=3, **settings):
-    return CrossBatchMemory(
-        SoftNearestNeighborLoss(temperature=0.5), rows, columns, **settings
-    )
+def new_memory(rows=10, columns=3, criterion=None):
+    criterion = criterion or SoftNearestNeighborLoss(temperature=0.5)
+    return CrossBatchMemory(criterion, rows, columns)
 
 
 def test_neighbors_are_those_of_the_last_batches():
@@ -111,6 +110,7 @@ def test_a_resumed_training_remembers(tmp_path):
     [
         ({"rows": 0}, ValueError, "rows must be at least 1; got 0"),
         ({"columns": 2.5}, TypeError, "columns must be an integer"),
+        ({"criterion": nn.MSELoss()}, TypeError, "criterion must be .*; got MSELoss"),
     ],
 )
 def test_bad_sizes_are_named(settings, error, message):
