@@ -37,7 +37,7 @@ def log_sum_exp(values):
 def row_losses(
     rows,
     labels,
-    temperature=1.0,
+    temperature=0.1,
     distance="cosine",
     refs=None,
     ref_labels=None,

@@ -259,7 +259,8 @@ class LayerwiseSoftNearestNeighborLoss(LayerwiseLoss):
         factor: alpha.
         layers: names as in `model.named_modules()`; see `record_activations`. By
             default, outputs without one row for each label are left out.
-        temperature: a number, or a `Temperature`, shared by the layers.
+        temperature: a number, or a `Temperature`, shared by the layers. Default: 0.1
+            for the cosine distance; the others need one.
         distance, ignore_index, singletons: as in `soft_nearest_neighbor_loss`.
         units: use only the first columns of a layer: their number for all layers, or
             {name: number} for some.
@@ -289,7 +290,7 @@ class LayerwiseSoftNearestNeighborLoss(LayerwiseLoss):
         factor: float,
         layers: Sequence[str] | None = None,
         *,
-        temperature: float | Temperature = 1.0,
+        temperature: float | Temperature | None = None,
         distance: Distance = "cosine",
         units: int | Mapping[str, int] | None = None,
         ignore_index: int = -100,

@@ -27,7 +27,7 @@ class CrossBatchMemory(nn.Module):
         dtype: of the embeddings.
 
     Example:
-        >>> memory = CrossBatchMemory(SoftNearestNeighborLoss(), rows=4, columns=2)
+        >>> memory = CrossBatchMemory(SoftNearestNeighborLoss(1.0), rows=4, columns=2)
         >>> batch, labels = torch.eye(2), torch.tensor([0, 1])
         >>> memory(batch, labels)  # nothing to look at
         tensor(0.)

@@ -38,6 +38,7 @@ from snnl_tutorial.loss.temperature import (
     Temperature,
     as_temperature,
     check_temperature,
+    default_temperature,
 )
 from snnl_tutorial.loss.tiled import tiled_losses
 
@@ -74,7 +75,7 @@ def soft_nearest_neighbor_loss(
     embeddings: Tensor,
     labels: Tensor,
     *,
-    temperature: float | Tensor = 1.0,
+    temperature: float | Tensor | None = None,
     distance: Distance = "cosine",
     ref_embeddings: Tensor | None = None,
     ref_labels: Tensor | None = None,
@@ -102,7 +103,8 @@ def soft_nearest_neighbor_loss(
         embeddings: (N, D) real floating or complex.
         labels: (N,) integer.
         temperature: T, a positive number or 0-d tensor (which then gets a gradient),
-            in the units of the distance.
+            in the units of the distance. Default: 0.1 for the cosine distance; the
+            others need one.
         distance: `"cosine"` in [0, 2], `"sqeuclidean"` in squared input units, or a
             callable (N, D), (M, D) -> (N, M).
         ref_embeddings: (M, D); neighbors are looked for there, and no diagonal is
@@ -134,19 +136,21 @@ def soft_nearest_neighbor_loss(
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
         >>> labels = torch.tensor([0, 0, 1, 1])
-        >>> soft_nearest_neighbor_loss(embeddings, labels, temperature=0.1)
+        >>> soft_nearest_neighbor_loss(embeddings, labels)
         tensor(0.0003)
 
     Derived in chapter 4.
     """
     batch = Batch(embeddings, labels, ref_embeddings, ref_labels)
     check_batch(batch)
-    temperature = check_temperature(temperature)
-    if isinstance(temperature, Tensor) and temperature.device.type != "cpu":
-        check_same_device(temperature, embeddings, "temperature")
     ignore_index, block_size = check_settings(
         distance, ignore_index, singletons, reduction, block_size
     )
+    if temperature is None:
+        temperature = default_temperature(distance)
+    temperature = check_temperature(temperature)
+    if isinstance(temperature, Tensor) and temperature.device.type != "cpu":
+        check_same_device(temperature, embeddings, "temperature")
     gathered = gather_distributed and has_peers()
     if gathered:
         batch = gather_batch(
@@ -279,7 +283,8 @@ class SoftNearestNeighborLoss(nn.Module):
     leaves the others waiting; `torchrun` ends them.
 
     Args:
-        temperature: a number, or a `Temperature` (annealed, learned).
+        temperature: a number, or a `Temperature` (annealed, learned). Default: 0.1
+            for the cosine distance; the others need one.
         distance, ignore_index, singletons, reduction, block_size: as in the function.
         gather_distributed: whether to take in the rows of all processes. No difference
             where there is only one.
@@ -290,7 +295,7 @@ class SoftNearestNeighborLoss(nn.Module):
             columns, dtype, or whether they have a gradient.
 
     Example:
-        >>> criterion = SoftNearestNeighborLoss(temperature=0.1)
+        >>> criterion = SoftNearestNeighborLoss()
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
         >>> criterion(embeddings, torch.tensor([0, 1, 0]))
         tensor(8.8374e-05)
@@ -300,7 +305,7 @@ class SoftNearestNeighborLoss(nn.Module):
 
     def __init__(
         self,
-        temperature: float | Temperature = 1.0,
+        temperature: float | Temperature | None = None,
         distance: Distance = "cosine",
         ignore_index: int = -100,
         singletons: str = "exclude",
@@ -312,6 +317,8 @@ class SoftNearestNeighborLoss(nn.Module):
         self.ignore_index, self.block_size = check_settings(
             distance, ignore_index, singletons, reduction, block_size
         )
+        if temperature is None:
+            temperature = default_temperature(distance)
         self.temperature = as_temperature(temperature)
         self.distance = distance
         self.singletons = singletons

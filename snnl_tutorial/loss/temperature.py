@@ -47,6 +47,24 @@ def check_temperature(
     return temperature if isinstance(temperature, Tensor) else value
 
 
+def default_temperature(distance: Any) -> float:
+    """T where none is given: 0.1 for cosine distances, which all lie in [0, 2].
+
+    At T = 1 their logits span no more than 2, and classes that lie far apart still read
+    as entangled. Other distances have the scale of the data, so T has, too.
+
+    Raises:
+        ValueError: another distance than `"cosine"`.
+    """
+    if distance == "cosine":
+        return 0.1
+    name = f"'{distance}'" if isinstance(distance, str) else "a callable"
+    raise ValueError(
+        f"temperature must be given where distance is {name}: it has the scale of your "
+        "data (a start: entanglement(rows, labels, distance=...).temperature); got None"
+    )
+
+
 def read_temperature(value: float | Tensor, name: str) -> float:
     """T as a Python `float`, read from a GPU if that is where it is."""
     return float(check_temperature(float(check_temperature(value, name)), name))

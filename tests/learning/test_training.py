@@ -535,12 +535,18 @@ def test_a_checkpoint_of_other_data_or_settings_is_refused(tmp_path, changes, wo
         ({"factor": 0.2}, "with factor=0.1, .*; got factor=0.2"),
         ({"criterion": mse_loss}, "with .*cross_entropy.*; got .*mse_loss"),
         ({"units": 2}, "with .*units=None.*; got .*units=2"),
-        ({"distance": "sqeuclidean"}, "with .*'cosine'.*; got .*'sqeuclidean'"),
-        ({"distance": square_distance}, "with .*'cosine'.*; got .*square_distance"),
+        (
+            {"distance": "sqeuclidean", "temperature": 0.1},
+            "with .*'cosine'.*; got .*'sqeuclidean'",
+        ),
+        (
+            {"distance": square_distance, "temperature": 0.1},
+            "with .*'cosine'.*; got .*square_distance",
+        ),
         ({"singletons": "raise"}, "with .*'exclude'.*; got .*'raise'"),
-        ({"temperature": 0.9}, r"with .*\(1\); got .*ConstantTemp.*\(0.9\)"),
-        ({"temperature": AnnealedTemperature()}, r"with .*\(1\); got .*AnnealedTemp"),
-        ({"temperature": LearnedTemperature()}, r"with .*\(1\); got .*LearnedTemp"),
+        ({"temperature": 0.9}, r"with .*\(0.1\); got .*ConstantTemp.*\(0.9\)"),
+        ({"temperature": AnnealedTemperature()}, r"with .*\(0.1\); got .*AnnealedTemp"),
+        ({"temperature": LearnedTemperature()}, r"with .*\(0.1\); got .*LearnedTemp"),
         ({"width": 9}, "with .*out_features=8.*; got .*out_features=9"),
     ],
 )

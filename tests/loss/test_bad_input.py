@@ -54,14 +54,14 @@ BAD = {
     "embeddings: squares beyond float32": (
         1e20 * ROWS,
         LABELS,
-        {"distance": "sqeuclidean"},
+        {"distance": "sqeuclidean", "temperature": 1.0},
         ValueError,
         r"embeddings must not be so far apart .* torch.float32; got up to .*e\+40",
     ),
     "embeddings: squares beyond float64": (
         1e154 * ROWS.double(),
         LABELS,
-        {"distance": "sqeuclidean"},
+        {"distance": "sqeuclidean", "temperature": 1.0},
         ValueError,
         "embeddings must not be so far apart .* leave torch.float64; got up to inf",
     ),
@@ -259,14 +259,14 @@ BAD = {
     "distance: wrong shape": (
         ROWS,
         LABELS,
-        {"distance": lambda a, b: a[:, :2]},
+        {"distance": lambda a, b: a[:, :2], "temperature": 1.0},
         ValueError,
         r"distance.*\(4, 4\).*\(4, 2\)",
     ),
     "distance: wrong kind": (
         ROWS,
         LABELS,
-        {"distance": lambda a, b: a.long()},
+        {"distance": lambda a, b: a.long(), "temperature": 1.0},
         TypeError,
         "distance.*floating.*int64",
     ),
@@ -418,6 +418,23 @@ def test_a_similarity_is_no_distance(call):
         call(DotProductSimilarity())
 
 
+@pytest.mark.parametrize("distance", ["sqeuclidean", torch.cdist])
+@pytest.mark.parametrize(
+    "call",
+    [
+        functools.partial(soft_nearest_neighbor_loss, ROWS, LABELS),
+        SoftNearestNeighborLoss,
+        functools.partial(
+            LayerwiseSoftNearestNeighborLoss, nn.Linear(4, 2), nn.MSELoss(), 1.0
+        ),
+    ],
+    ids=["function", "module", "layerwise"],
+)
+def test_only_the_cosine_distance_has_a_default_temperature(call, distance):
+    with pytest.raises(ValueError, match=r"temperature must be given.*; got None"):
+        call(distance=distance)
+
+
 FAR = torch.tensor([[1e8, 0.0], [1e8, 1.0], [0.0, 1.0], [0.0, 0.0]])
 """Beside the first column, the second one is lost."""
 
@@ -425,14 +442,17 @@ FAR = torch.tensor([[1e8, 0.0], [1e8, 1.0], [0.0, 1.0], [0.0, 0.0]])
 @pytest.mark.parametrize(
     "criterion",
     [
-        functools.partial(soft_nearest_neighbor_loss, distance="sqeuclidean"),
+        functools.partial(
+            soft_nearest_neighbor_loss, temperature=1.0, distance="sqeuclidean"
+        ),
         functools.partial(entanglement, temperature=1.0, distance="sqeuclidean"),
-        SoftNearestNeighborLoss(distance="sqeuclidean"),
+        SoftNearestNeighborLoss(1.0, "sqeuclidean"),
         LayerwiseSoftNearestNeighborLoss(
             nn.Sequential(nn.Flatten()),
             lambda *_: torch.zeros(()),
             factor=1.0,
             layers=["0"],
+            temperature=1.0,
             distance="sqeuclidean",
         ),
     ],

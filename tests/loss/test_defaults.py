@@ -37,9 +37,11 @@ def augmented():
 
 CALLS = {
     "loss": loss_and_gradient,
-    "tiles": lambda: loss_and_gradient(block_size=7, distance="sqeuclidean"),
+    "tiles": lambda: loss_and_gradient(
+        block_size=7, distance="sqeuclidean", temperature=1.0
+    ),
     "a cold one": lambda: loss_and_gradient(temperature=1e-3),
-    "callable": lambda: loss_and_gradient(distance=torch.cdist),
+    "callable": lambda: loss_and_gradient(distance=torch.cdist, temperature=1.0),
     "half": lambda: [soft_nearest_neighbor_loss(ROWS.half(), LABELS)],
     "constant": lambda: [
         SoftNearestNeighborLoss(ConstantTemperature(0.3))(ROWS, LABELS)

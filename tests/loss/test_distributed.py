@@ -304,7 +304,10 @@ def complaints():
         "ignore_index": complaint(rows, labels, ignore_index=-100 if first else 1),
         "reduction": complaint(rows, labels, reduction="sum" if first else "none"),
         "distance": complaint(
-            rows, labels, distance="sqeuclidean" if first else torch.cdist
+            rows,
+            labels,
+            temperature=1.0,
+            distance="sqeuclidean" if first else torch.cdist,
         ),
     }
 

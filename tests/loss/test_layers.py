@@ -28,7 +28,7 @@ def network(inplace=False):
     )
 
 
-def layer_losses(model, x, labels, temperature=1.0):
+def layer_losses(model, x, labels, temperature=0.1):
     """The loss of each layer, without hooks."""
     hidden = model[0](x)
     rows = {"0": hidden, "1": hidden.relu(), "3": model(x)}

@@ -52,9 +52,9 @@ KINDS = ["gaussian", "relu", "clustered", "duplicated", "equal"]
     [
         lambda *batch: soft_nearest_neighbor_loss(*batch, reduction="none"),
         lambda *batch: SoftNearestNeighborLoss(reduction="none")(*batch),
-        lambda *batch: row_losses(Batch(*batch), temperature=1.0, distance="cosine")[0],
-        lambda *batch: whole_matrix_losses(Batch(*batch), 1.0, "cosine")[0],
-        lambda *batch: tiled_losses(Batch(*batch), 1.0, "cosine")[0],
+        lambda *batch: row_losses(Batch(*batch), temperature=0.1, distance="cosine")[0],
+        lambda *batch: whole_matrix_losses(Batch(*batch), 0.1, "cosine")[0],
+        lambda *batch: tiled_losses(Batch(*batch), 0.1, "cosine")[0],
     ],
     ids=["function", "module", "rows", "whole matrix", "tiles"],
 )
@@ -131,12 +131,11 @@ def test_equal_to_nca_loss_of_pytorch_metric_learning(distance, temperature):
 
 
 def test_the_articles_rows_through_both_forms():
-    labels = torch.tensor([0, 0, 1, 1])
-    want = oracle.loss(ARTICLE_ROWS.double().numpy(), labels)
-    assert soft_nearest_neighbor_loss(ARTICLE_ROWS, labels).item() == pytest.approx(
-        want, abs=1e-6
-    )
-    published = published_soft_nearest_neighbor_loss(ARTICLE_ROWS, labels)
+    labels, setup = torch.tensor([0, 0, 1, 1]), {"temperature": 1.0}
+    want = oracle.loss(ARTICLE_ROWS.double().numpy(), labels, **setup)
+    exact = soft_nearest_neighbor_loss(ARTICLE_ROWS, labels, **setup)
+    assert exact.item() == pytest.approx(want, abs=1e-6)
+    published = published_soft_nearest_neighbor_loss(ARTICLE_ROWS, labels, **setup)
     assert published.item() == pytest.approx(want, abs=1e-4)
 
 
@@ -244,8 +243,9 @@ def test_autocast_changes_nothing(distance, block, temperature):
 def test_the_order_of_the_rows_does_not_matter(seed, distance):
     rows, labels = rows_of(seed, 12, 4, torch.float64), labels_of(seed, 12)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(seed))
-    loss = soft_nearest_neighbor_loss(rows, labels, distance=distance)
-    moved = soft_nearest_neighbor_loss(rows[order], labels[order], distance=distance)
+    setup = {"temperature": 1.0, "distance": distance}
+    loss = soft_nearest_neighbor_loss(rows, labels, **setup)
+    moved = soft_nearest_neighbor_loss(rows[order], labels[order], **setup)
     assert moved.item() == pytest.approx(loss.item(), rel=1e-12)
 
 
@@ -253,8 +253,9 @@ def test_the_order_of_the_rows_does_not_matter(seed, distance):
 def test_a_rotation_does_not_matter(seed, distance):
     rows, labels = rows_of(seed, 12, 4, torch.float64), labels_of(seed, 12)
     rotation, _ = torch.linalg.qr(rows_of(seed + 1, 4, 4, torch.float64))
-    loss = soft_nearest_neighbor_loss(rows, labels, distance=distance)
-    turned = soft_nearest_neighbor_loss(rows @ rotation, labels, distance=distance)
+    setup = {"temperature": 1.0, "distance": distance}
+    loss = soft_nearest_neighbor_loss(rows, labels, **setup)
+    turned = soft_nearest_neighbor_loss(rows @ rotation, labels, **setup)
     assert turned.item() == pytest.approx(loss.item(), rel=1e-9)
 
 
@@ -312,10 +313,10 @@ def test_squared_euclidean_does_not_see_where_the_cloud_is(with_refs):
     near = far - 2.0**30  # the same rounding in both
 
     def loss(rows):
-        refs = {"ref_embeddings": rows[10:], "ref_labels": labels[10:]}
-        return soft_nearest_neighbor_loss(
-            rows, labels, distance="sqeuclidean", **(refs if with_refs else {})
-        )
+        setup = {"temperature": 1.0, "distance": "sqeuclidean"}
+        if with_refs:
+            setup |= {"ref_embeddings": rows[10:], "ref_labels": labels[10:]}
+        return soft_nearest_neighbor_loss(rows, labels, **setup)
 
     assert loss(far).item() == pytest.approx(loss(near).item(), rel=1e-9)
 
@@ -356,8 +357,9 @@ def test_unlabeled_rows_and_singletons_get_no_gradient_of_their_own():
 def test_a_callable_distance_equals_the_loop_on_its_table():
     rows, labels = rows_of(0, 10, 3, torch.float64), labels_of(0, 10)
     table = torch.cdist(rows, rows)
-    got = soft_nearest_neighbor_loss(rows, labels, distance=torch.cdist)
-    want = oracle.loss(rows, labels, table=table.numpy())
+    setup = {"temperature": 0.3}
+    got = soft_nearest_neighbor_loss(rows, labels, distance=torch.cdist, **setup)
+    want = oracle.loss(rows, labels, table=table.numpy(), **setup)
     assert got.item() == pytest.approx(want, rel=1e-10)
 
 
@@ -365,9 +367,11 @@ def test_a_callable_distance_equals_the_loop_on_its_table():
 def test_a_distance_of_pytorch_metric_learning_is_a_callable_like_any(power):
     rows, labels = rows_of(0, 10, 3, torch.float64), labels_of(0, 10)
     distance = LpDistance(normalize_embeddings=False, power=power)
-    got = soft_nearest_neighbor_loss(rows, labels, distance=distance)
+    setup = {"temperature": 0.3}
+    got = soft_nearest_neighbor_loss(rows, labels, distance=distance, **setup)
     table = oracle.distances(rows.numpy(), None, "sqeuclidean") ** (power / 2)
-    assert got.item() == pytest.approx(oracle.loss(rows, labels, table=table), rel=1e-6)
+    want = oracle.loss(rows, labels, table=table, **setup)
+    assert got.item() == pytest.approx(want, rel=1e-6)
 
 
 # Where the published form breaks -------------------------------------------------

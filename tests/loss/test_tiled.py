@@ -177,6 +177,7 @@ def test_rows_or_references_alone_may_need_several_tiles(n, m, distance):
         loss = soft_nearest_neighbor_loss(
             rows,
             labels_of(0, n),
+            temperature=1.0,
             distance=chosen,
             ref_embeddings=refs,
             ref_labels=labels_of(1, m),
@@ -227,7 +228,9 @@ def test_backward_lets_go_of_what_it_made_of_the_rows(distance, size):
     """Though the loss lives on, as it does in a training loop until the next step."""
     rows = rows_of(0, size, 40).requires_grad_()
     before = {id(thing) for thing in gc.get_objects()}
-    loss = soft_nearest_neighbor_loss(rows, labels_of(0, size), distance=distance)
+    loss = soft_nearest_neighbor_loss(
+        rows, labels_of(0, size), temperature=1.0, distance=distance
+    )
     loss.backward()
     new = [thing for thing in gc.get_objects() if id(thing) not in before]
     large = [x for x in new if isinstance(x, torch.Tensor) and x.numel() >= 40 * size]
@@ -487,7 +490,9 @@ def test_a_second_derivative_is_refused_but_for_a_callable(block):
         torch.autograd.grad(loss, rows, create_graph=True)
 
     def whole(rows):
-        return soft_nearest_neighbor_loss(rows, labels, distance=cosine_distance)
+        return soft_nearest_neighbor_loss(
+            rows, labels, temperature=1.0, distance=cosine_distance
+        )
 
     assert torch.autograd.gradgradcheck(whole, rows)
 
