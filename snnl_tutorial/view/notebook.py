@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from snnl_tutorial.files import data_folder
+from snnl_tutorial.runs.chapters import non_defaults, read_chapter
 from snnl_tutorial.view.plotting import PALETTE
 
 DOTS_PER_INCH = 144
@@ -49,6 +51,22 @@ def setup(seed: int = 0) -> None:
         },
     )
     show_small_pngs()
+
+
+def as_printed(chapter: int, values: Mapping[str, Any]) -> bool:
+    """Whether a chapter's parameters are those with which the book was printed.
+
+    What the text says of a training is asserted then, and only then.
+
+    Args:
+        chapter: its number.
+        values: the notebook's variables, `globals()`.
+
+    Example:
+        >>> as_printed(1, {"seed": 0}), as_printed(1, {"seed": 1})
+        (True, False)
+    """
+    return not non_defaults(read_chapter(chapter), values)
 
 
 def results(name: str) -> list[dict[str, Any]]:
