@@ -30,7 +30,7 @@ def setting(chapter, parameters):
     return chapter, json.dumps({**parameters, "device": "any"}, sort_keys=True)
 
 
-@pytest.mark.parametrize("name", ["papers", "choice", "gpu"])
+@pytest.mark.parametrize("name", ["papers", "choice", "gpu", "few_labels_choice"])
 def test_the_records_are_those_that_the_sweep_file_plans(name):
     records = read_records(RESULTS / name)
     stored = [setting(record["chapter"], record["parameters"]) for record in records]
