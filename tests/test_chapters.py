@@ -255,9 +255,9 @@ WRONG = (
 
 LIGHT = {
     "07": {"images": 300, "epochs": 1},
-    "08": {"images": 300, "n_labeled": 40, "starts": 2, "steps": 3},
+    "08": {"images": 300, "n_labeled": 20, "starts": 2, "steps": 3},
     "09": {"images": 300, "starts": 4, "epochs": 1},
-    "10": {"images": 600, "starts": 2, "epochs": 1},
+    "10": {"images": 300, "starts": 2, "epochs": 1},
     "11": {"train_epochs": 1, "memory_steps": 5, "starts": 2},
     "12": {"images": 200, "starts": 2, "epochs": 1},
 }

@@ -46,7 +46,7 @@ DATA = {
     "6.3": {
         "descend": descend,
         "yardsticks": {"ours": (0.0, 0.5), "theirs": (0.0, 0.4)}.get,
-        "fixed": "theirs",
+        "ends": {"fixed at 1": "theirs"},
     },
     "7.3": {"labels": LABELS, "measure": lambda _: 0.9, "alone": 0.8},
     "8.2": {"labels": torch.tensor([0, 0, 0, 1, 1, 1])},

@@ -1,7 +1,7 @@
 """Chapter 6, annealing."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -32,7 +32,7 @@ def exercise_2(answer: Any) -> None:
 
 
 def exercise_3(
-    answer: Any, descend: Callable, yardsticks: Callable, fixed: Tensor
+    answer: Any, descend: Callable, yardsticks: Callable, ends: Mapping[str, Tensor]
 ) -> None:
     """A temperature that falls and ends with a lower far than the fixed run."""
     is_temperature = isinstance(answer, Temperature)
@@ -43,5 +43,5 @@ def exercise_3(
     require(last < first, f"It begins at T = {first:.3f} and ends at {last:.3f}.")
     near, far = yardsticks(points)
     require(near <= 0.01, f"{near:.1%} of the points have a stranger next door.")
-    limit = yardsticks(fixed)[1]
+    limit = yardsticks(ends["fixed at 1"])[1]
     require(far < limit, f"far is {far:.4f}; with the fixed T = 1 it is {limit:.4f}.")
