@@ -154,6 +154,7 @@ def test_it_fits_the_page(path):
     for cell in cells(path, "code"):
         lines = cell.source.splitlines()
         assert len(lines) <= MAX_LINES, cell.source
+        assert not cell.source.endswith(";")  # nbval shows what it hides
         assert max(map(len, lines)) <= MAX_COLUMNS, cell.source
     assert path.stat().st_size <= MAX_BYTES
 
