@@ -22,6 +22,8 @@ class FittedMap:
             move.
     """
 
+    points: Tensor
+
     def __init__(self, rows: Tensor, embedding: Any) -> None:
         self.points = torch.from_numpy(embedding.__array__().copy())
         self._rows = rows
@@ -31,7 +33,7 @@ class FittedMap:
         """Place new rows on the map, each for itself, by openTSNE.
 
         A row starts at the median of its 25 nearest neighbors among the fitted rows,
-        and descends the objective of t-SNE while the map rests (Poličar et al., 2023).
+        and descends the objective of t-SNE while the map rests (Poličar et al., 2024).
 
         Args:
             rows: (M, D), of the dtype of the fitted rows.
@@ -62,20 +64,21 @@ def fit_map(
 ) -> FittedMap:
     r"""Fit a t-SNE map of the plane by openTSNE.
 
-    .. math:: \min_y \sum_{ij} P_{ij} \log \frac{P_{ij}}{Q_{ij}}, \quad
+    .. math:: \min_u \sum_{ij} P_{ij} \log \frac{P_{ij}}{Q_{ij}}, \quad
               P_{ij} = \frac{p_{ij} + p_{ji}}{2N}, \quad
-              Q_{ij} \propto \frac{1}{1 + |y_i - y_j|^2}
+              Q_{ij} \propto \frac{1}{1 + |u_i - u_j|^2}
 
-    where :math:`p_{ij}` is our `sampling_probability` of the squared distances at a
-    temperature of each row's own, at which the row has `perplexity` neighbors (van der
-    Maaten and Hinton, 2008). In one thread, so that the same seed gives the same map.
+    where :math:`u_i` is the point of row i, and :math:`p_{ij}` our
+    `sampling_probability` of the squared distances, at a temperature of each row's own,
+    at which the row has `perplexity` neighbors (van der Maaten and Hinton, 2008). In
+    one thread, so that the same seed gives the same map.
 
     Args:
         rows: (N, D) real floating, on any device.
         perplexity: to how many neighbors a row looks.
         seed: of everything that is drawn.
-        initial: where the points start: on the first two principal components
-            (`"pca"`), so that seeds hardly differ, or at `"random"`.
+        initial: where the points start: near their first two principal components
+            (`"pca"`), or at `"random"`.
 
     Returns:
         A `FittedMap`.
