@@ -31,7 +31,17 @@ EXTRAS = PROJECT["optional-dependencies"]
 CORE = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 
-ROOMS = ("files", "hooks", "loss", "datasets", "learning", "runs", "view", "cli")
+ROOMS = (
+    "files",
+    "hooks",
+    "loss",
+    "datasets",
+    "learning",
+    "maps",
+    "runs",
+    "view",
+    "cli",
+)
 
 # Google Colab in August 2026, with the Python of the runtimes still on offer. Its
 # scikit-learn was not noted down.
@@ -183,7 +193,7 @@ def test_pip_brings_this_clone_and_every_extra():
     (line,) = pip
     assert line.startswith("-e .[")
     requirement = Requirement(line.replace("-e .", PROJECT["name"]))
-    assert requirement.extras == set(EXTRAS) - {"maps"}
+    assert requirement.extras == set(EXTRAS)
 
 
 # --- importing, and the wheel ---------------------------------------------------------

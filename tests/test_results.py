@@ -30,7 +30,9 @@ def setting(chapter, parameters):
     return chapter, json.dumps({**parameters, "device": "any"}, sort_keys=True)
 
 
-@pytest.mark.parametrize("name", ["papers", "choice", "gpu", "few_labels_choice"])
+@pytest.mark.parametrize(
+    "name", ["papers", "choice", "gpu", "few_labels_choice", "relatives"]
+)
 def test_the_records_are_those_that_the_sweep_file_plans(name):
     records = read_records(RESULTS / name)
     stored = [setting(record["chapter"], record["parameters"]) for record in records]

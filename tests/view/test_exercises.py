@@ -167,7 +167,26 @@ MISTAKES = [
     ("12.3", (ONE_HOT, LABELS), "At T = 0.1 the loss is"),
     ("12.3", (NOISE, LABELS), "At its best T the loss is"),
     ("12.3", (torch.eye(4), torch.arange(4)), "Every row needs a partner"),
+    ("13.1", 3, "picked alike"),
+    ("13.1", 1.0397, "the entropy. Perplexity"),
+    ("13.1", math.exp(1.5), "in bits; the exponential"),
+    ("13.1", 1.5, "the entropy in bits"),
+    ("13.1", 0.3536, "The sign"),
+    ("13.2", lambda p, own: -supcon(p, own), "The sign"),
+    ("13.2", lambda p, own: supcon(p, own) / 5, "not their mean"),
+    ("13.2", lambda p, own: -p[own].log().sum(), "row by row"),
+    ("13.2", lambda p, own: -p[own].log().mean(), "a mean of its own"),
+    ("13.2", lambda p, own: -(p * own).sum(1).log().sum(), "That is ours"),
+    ("13.2", lambda p, own: (p.log() * own).sum(), "It is NaN"),
+    ("13.3", (NOISE, LABELS), "The mean NCA loss is"),
+    ("13.3", (9 * ONE_HOT, LABELS), "The mean of our loss is 0.000"),
+    ("13.3", (torch.eye(4), torch.arange(4)), "Every row needs a partner"),
 ]
+
+
+def supcon(p, partners):
+    logs = p.log().masked_fill(~partners, 0)
+    return -(logs.sum(1) / partners.sum(1)).sum()
 
 
 def roc(familiar, outliers):
@@ -232,6 +251,8 @@ def test_every_exercise_has_two_mistakes_or_more():
         ("11.2", slopes),
         ("12.1", 0.125),
         ("12.2", roc),
+        ("13.1", 2.83),
+        ("13.2", supcon),
     ],
 )
 def test_right_answers_may_be_rounded(exercise, answer, capsys):
