@@ -66,6 +66,10 @@ def entanglement(
     level is measured by a coarser search on shuffled labels, where only the labeled
     rows are shuffled.
 
+    It needs no training, so it is a first look at data that a classifier does not learn:
+    a `value` at `chance` says that rows and labels do not belong together (labels that
+    have slipped), or that one column of another unit drowns the distances (chapter 14).
+
     Args:
         embeddings: (N, D) real floating or complex.
         labels: (N,) integer, with at least two rows of one class.
