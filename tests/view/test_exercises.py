@@ -39,6 +39,7 @@ LABELS = torch.arange(40) % 4
 ONE_HOT = nn.functional.one_hot(LABELS).float()
 NOISE = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
 IMAGES = ONE_HOT + 0.2 * NOISE
+DRAWN = torch.randint(4, (40,), generator=torch.Generator().manual_seed(0))
 DATA = {
     "2.2": {"images": IMAGES, "query": 3},
     "2.3": {"images": IMAGES},
@@ -51,6 +52,7 @@ DATA = {
     "7.3": {"labels": LABELS, "measure": lambda _: 0.9, "alone": 0.8},
     "8.2": {"labels": torch.tensor([0, 0, 0, 1, 1, 1])},
     "8.3": {"images": NOISE, "labels": LABELS, "seed": 0},
+    "14.3": {"rows": nn.functional.one_hot(DRAWN).float(), "labels": DRAWN.roll(3)},
 }
 HALF = torch.where(torch.arange(40) < 20, LABELS, -100)
 SIGNS = torch.tensor([[1.0] * 16, [-1.0] * 7 + [1.0] * 9])
@@ -181,6 +183,22 @@ MISTAKES = [
     ("13.3", (NOISE, LABELS), "The mean NCA loss is"),
     ("13.3", (9 * ONE_HOT, LABELS), "The mean of our loss is 0.000"),
     ("13.3", (torch.eye(4), torch.arange(4)), "Every row needs a partner"),
+    ("14.1", 2048, "Take its root"),
+    ("14.1", 1024, "take the root"),
+    ("14.1", 32, "variance 2, not 1"),
+    ("14.1", 64, "the whole product"),
+    ("14.2", lambda rows: (torch.pdist(rows).median() / 5) ** 2, "twice the squared"),
+    ("14.2", lambda rows: torch.pdist(rows).median() / 5, "That is the width"),
+    ("14.2", lambda rows: 2 * torch.pdist(rows).median() ** 2 / 5, "A fifth"),
+    ("14.2", lambda rows: 2 * (torch.pdist(rows).mean() / 5) ** 2, "not the mean"),
+    (
+        "14.2",
+        lambda rows: 2 * (torch.cdist(rows, rows).median() / 5) ** 2,
+        "distance from itself",
+    ),
+    ("14.3", 0, "at the level of chance"),
+    ("14.3", -3, "The other way round"),
+    ("14.3", 7, "The other way round"),
 ]
 
 
@@ -253,6 +271,9 @@ def test_every_exercise_has_two_mistakes_or_more():
         ("12.2", roc),
         ("13.1", 2.83),
         ("13.2", supcon),
+        ("14.1", 45.3),
+        ("14.2", lambda rows: 2 * (torch.pdist(rows).median() / 5) ** 2),
+        ("14.3", 3),
     ],
 )
 def test_right_answers_may_be_rounded(exercise, answer, capsys):

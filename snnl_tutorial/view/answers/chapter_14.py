@@ -49,6 +49,7 @@ def exercise_3(answer: Any, rows: torch.Tensor, labels: torch.Tensor) -> None:
     right = measured.index(min(measured))
     mistakes = {
         float(-right): "The other way round: how far have the labels moved on?",
+        0.0: "As they are, the labels are at the level of chance.",
         float(10 - right): "The other way round: how far have the labels moved on?",
     }
     require(not isinstance(answer, bool), "A number of rows is wanted.")
