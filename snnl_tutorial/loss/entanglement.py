@@ -66,7 +66,7 @@ def entanglement(
     level is measured by a coarser search on shuffled labels, where only the labeled
     rows are shuffled.
 
-    It needs no training, so it is a first look at data that a classifier does not learn:
+    It needs no training, so look here first when a classifier does not learn its data:
     a `value` at `chance` says that rows and labels do not belong together (labels that
     have slipped), or that one column of another unit drowns the distances (chapter 14).
 
