@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy import stats
 
 from snnl_tutorial import load_dataset
 from snnl_tutorial.datasets.cache import import_files
@@ -31,7 +32,8 @@ def setting(chapter, parameters):
 
 
 @pytest.mark.parametrize(
-    "name", ["papers", "choice", "gpu", "few_labels_choice", "relatives"]
+    "name",
+    ["papers", "choice", "gpu", "few_labels_choice", "few_labels", "relatives"],
 )
 def test_the_records_are_those_that_the_sweep_file_plans(name):
     records = read_records(RESULTS / name)
@@ -63,6 +65,36 @@ def test_the_table_is_the_mean_and_spread_of_the_records(name):
             assert float(row[f"{metric} mean"]) == pytest.approx(mean, abs=1e-12)
             assert float(row[f"{metric} sd"]) == pytest.approx(sd, abs=1e-9)
     assert sum(int(row["n"]) for row in rows) == len(records)
+
+
+PREFIXES = {"code": "", "logits": "logits_", "softmax": "softmax_"}
+
+
+def test_the_table_of_few_labels_is_mean_and_interval_of_its_records():
+    records = read_records(RESULTS / "few_labels")
+    with (RESULTS / "few_labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        runs = [
+            record["metrics"]
+            for record in records
+            if all(
+                str(record["parameters"][name]) == row[name]
+                for name in ("dataset", "method", "batches", "n_labeled")
+            )
+        ]
+        assert len(runs) == int(row["n"]) == 5
+        judge = "paper_" if row["judge"] == "paper" else ""
+        prefix = PREFIXES[row["code"]]
+        keys = {"acc": f"{prefix}{judge}acc", "neighbors": f"{prefix}neighbors"}
+        for name, key in keys.items():
+            scores = [run[key] for run in runs]
+            mean = statistics.fmean(scores)
+            low, high = stats.t.interval(0.95, 4, mean, stats.sem(scores))
+            assert float(row[f"{name} mean"]) == pytest.approx(mean, abs=1e-9)
+            assert float(row[f"{name} low"]) == pytest.approx(low, abs=1e-9)
+            assert float(row[f"{name} high"]) == pytest.approx(high, abs=1e-9)
+    assert {record["status"] for record in records} == {"done"}
 
 
 def test_the_row_of_the_pixels_made_anew(tmp_path, monkeypatch):
