@@ -5,7 +5,6 @@ python -m benchmarks.three_sets        data/results/three_sets.csv
 The full sets are needed: snnl data fetch mnist, fashion-mnist, emnist-47.
 """
 
-import argparse
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ def plane(rows: Tensor) -> Tensor:
     return torch.from_numpy(tsne.fit_transform(rows.numpy()))
 
 
-def points(dataset: str, steps: int) -> list[dict[str, Any]]:
+def points(dataset: str) -> list[dict[str, Any]]:
     """The points of the set, before and after a training with 1,000 labels."""
     task = draw_task(dataset, 10_000, 1_000)
     model = learn(
@@ -38,7 +37,7 @@ def points(dataset: str, steps: int) -> list[dict[str, Any]]:
         network="paper",
         factor=1.0,
         temperature=0.2,
-        steps=steps,
+        steps=800,
         learning_rate=1e-3,
         augment=None,
     )
@@ -62,11 +61,8 @@ def points(dataset: str, steps: int) -> list[dict[str, Any]]:
     return rows
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.three_sets")
-    parser.add_argument("--steps", type=int, default=800)
-    options = parser.parse_args(arguments)
-    rows = [row for name in tqdm(SETS) for row in points(name, options.steps)]
+def main() -> None:
+    rows = [row for name in tqdm(SETS) for row in points(name)]
     print(write_table(RESULTS / "three_sets.csv", rows))
 
 
