@@ -153,7 +153,7 @@ def test_training_goes_on_from_a_checkpoint(method, network, tmp_path):
         method, network, temperature=temperature, code_units=5, classes=3
     ).cuda()
     again = copy.deepcopy(objective)
-    targets = labels if "class" in method else images
+    targets = labels if method.startswith("classifier") else images
     settings = {"batch_size": 20, "checkpoint": tmp_path / "training.pt"}
     train(objective, images, targets, labels, epochs=1, **settings)
     history = train(again, images, targets, labels, epochs=2, **settings)

@@ -32,6 +32,7 @@ METHODS = {
     "snnl-layers": "reconstruction, and the loss on every layer of the encoder",
     "supcon": "reconstruction, and SupCon (Khosla et al., 2020) on the code",
     "nca": "reconstruction, and NCA (Goldberger et al., 2004) on the code",
+    "autoencoder-classifier": "reconstruction, and cross-entropy of the code's classes",
     "classifier": "cross-entropy alone",
     "classifier-snnl": "cross-entropy, and the loss on the layer before the output",
 }
@@ -62,7 +63,7 @@ def make_objective(
         temperature: a number, `"annealed"` (1/(1 + epoch)^0.55), or `"learned"`. NCA
             and SupCon need a number.
         code_units: width of the code.
-        classes: number of classes, for a classifier.
+        classes: number of classes, for a linear layer "output" on the code.
         in_features: length of a flattened image, for a fully connected network.
 
     Raises:
@@ -85,6 +86,10 @@ def make_objective(
     else:
         model = make_autoencoder(network, in_features, code_units)
         criterion = reconstruction_loss
+    if method == "autoencoder-classifier":
+        model.output = nn.Linear(code_units, classes)
+        auxiliary: nn.Module = OutputLayerLoss(model.output)
+        return LayerwiseLoss(model, criterion, auxiliary, factor, [model.code_layer])
     layers = model.encoder_layers if method == "snnl-layers" else [model.code_layer]
     if method in ("supcon", "nca"):
         auxiliary = metric_learning_loss(method, temperature)
@@ -164,6 +169,26 @@ def classification_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     """
     total = nn.functional.cross_entropy(outputs, labels, reduction="sum")
     return total / (labels != UNLABELED).sum().clamp(min=1)
+
+
+class OutputLayerLoss(nn.Module):
+    """The `classification_loss` of a layer on the code.
+
+    Args:
+        output: (N, D) codes to (N, classes) logits. It is trained, too.
+
+    Example:
+        >>> criterion = OutputLayerLoss(nn.Identity())
+        >>> criterion(torch.zeros(2, 4), torch.tensor([3, -100]))  # log 4
+        tensor(1.3863)
+    """
+
+    def __init__(self, output: nn.Module) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
+        return classification_loss(self.output(codes), labels)
 
 
 def metric_learning_loss(method: str, temperature: str | float) -> "LabeledRowsLoss":

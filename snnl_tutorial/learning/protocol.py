@@ -232,15 +232,16 @@ def judge_method(
         seed: of k-means.
 
     Returns:
-        The scores of `judge`; for a classifier also those of its logits and of their
-        softmax (as "logits_acc" and so on), and "own", the accuracy of its answers.
+        The scores of `judge`; for a model with an "output" layer also those of its
+        logits and their softmax (as "logits_acc" and so on), and "own", the accuracy of
+        its answers.
     """
     images, new_images = task.images.flatten(1), task.new_images.flatten(1)
     if method == "raw":
         return judge(images, task.labels, new_images, task.new_classes, seed)
     codes, new = (encode_all(model, x) for x in (images, new_images))
     scores = judge(codes, task.labels, new, task.new_classes, seed)
-    if method.startswith("classifier"):
+    if hasattr(model, "output"):
         logits, new_logits = model.output(codes), model.output(new)
         answers = {
             "logits": (logits, new_logits),

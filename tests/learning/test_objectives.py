@@ -1,7 +1,10 @@
 """Every method trains its network; SupCon and NCA are auxiliary losses as ours is."""
 
+import copy
+
 import pytest
 import torch
+import torch.nn.functional as F
 from pytorch_metric_learning.losses import NCALoss
 
 from snnl_tutorial import soft_nearest_neighbor_loss
@@ -49,6 +52,19 @@ def test_the_code_is_where_the_loss_is():
     codes = objective.model.encode(images)[:12]
     want = soft_nearest_neighbor_loss(codes, labels[:12], temperature=0.5)
     assert terms.snn.item() == pytest.approx(want.item(), rel=1e-5)
+
+
+def test_the_control_of_the_loss_on_the_code_has_a_classifier_there():
+    images, labels = batch()
+    objective = new_objective("autoencoder-classifier")
+    terms = objective(images, images, labels)
+    codes = objective.model.encode(images)[:12]
+    want = F.cross_entropy(objective.model.output(codes), labels[:12])
+    assert terms.auxiliary.item() == pytest.approx(want.item(), rel=1e-5)
+    rebuilt = F.binary_cross_entropy(objective.model(images), images.flatten(1))
+    assert terms.primary.item() == pytest.approx(rebuilt.item(), rel=1e-5)
+    again = copy.deepcopy(objective)
+    assert again.auxiliary.output is again.model.output
 
 
 def test_every_layer_of_the_encoder():

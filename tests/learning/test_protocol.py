@@ -57,7 +57,9 @@ def test_more_rows_than_there_are_is_an_error():
         draw_evenly(torch.zeros(2).long(), 3, seed=0)
 
 
-@pytest.mark.parametrize("method", ["snnl-code", "classifier"])
+@pytest.mark.parametrize(
+    "method", ["snnl-code", "classifier", "autoencoder-classifier"]
+)
 @pytest.mark.parametrize("batches", ["plain", "gathered"])
 def test_a_method_learns_from_the_labels_that_are_shown(method, batches):
     task = draw_task("mnist", 300, 60, size="small")
