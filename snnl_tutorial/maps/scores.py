@@ -1,4 +1,4 @@
-"""How far can a map, or any embedding, be trusted? Scores of neighbors. (chapter 13)"""
+"""How far can a map, or any embedding, be trusted? Scores. (chapters 13 and 15)"""
 
 import torch
 from sklearn import manifold
@@ -10,8 +10,8 @@ from snnl_tutorial.learning.evaluation import (
     known_and_asked,
     nearest_neighbor_accuracy,
 )
-from snnl_tutorial.loss.batch import check_embeddings
-from snnl_tutorial.loss.checks import check_integer
+from snnl_tutorial.loss.batch import check_embeddings, check_others
+from snnl_tutorial.loss.checks import check_integer, check_real
 
 
 def neighbor_accuracy(
@@ -133,6 +133,118 @@ def shared_neighbors(first: Tensor, second: Tensor, neighbors: int = 10) -> floa
         lists.append(torch.from_numpy(nearest))
     same = lists[0][:, :, None] == lists[1][:, None, :]  # (N, k, k)
     return float(same.any(dim=2).double().mean())
+
+
+def gap_share(points: Tensor, new_points: Tensor, quantile: float = 0.99) -> float:
+    """Share of new points in gaps of a map, where none of its own points lies.
+
+    A gap begins where the nearest point is farther away than, for 99 % of the map's own
+    points, their nearest point is. So about 1 % is what points like its own would have.
+
+    Args:
+        points: (N, D), the map.
+        new_points: (M, D), placed on it.
+        quantile: of the distances from a point to its nearest.
+
+    Returns:
+        Between 0 and 1.
+
+    Raises:
+        ValueError: fewer than two points, other columns, a value that is not finite, a
+            quantile outside 0 to 1.
+        TypeError: points that are no tensor.
+
+    Example:
+        >>> points = torch.arange(9.0)[:, None]
+        >>> gap_share(points, torch.tensor([[2.5], [30.0]]))
+        0.5
+    """
+    check_embeddings(points, "points")
+    check_others(new_points, points, "new_points", "points")
+    check_embeddings(new_points, "new_points")
+    check_below(1, len(points), "points")
+    quantile = check_real(quantile, "quantile", least=0)
+    if quantile > 1:
+        raise ValueError(f"quantile must be at most 1; got {quantile:g}")
+    search = NearestNeighbors(n_neighbors=1).fit(as_array(points, "points"))
+    own, _ = search.kneighbors()  # of each point, without itself
+    asked, _ = search.kneighbors(as_array(new_points, "new_points"))
+    edge = torch.from_numpy(own).quantile(quantile)
+    return float((torch.from_numpy(asked) > edge).double().mean())
+
+
+def displacement(first: Tensor, second: Tensor) -> float:
+    r"""How far the points of one map lie from their places on another.
+
+    .. math:: \sqrt{\frac{\sum_i |a_i - b_i|^2}
+              {\frac12 \sum_i (|a_i - \bar a|^2 + |b_i - \bar b|^2)}}
+
+    Args:
+        first: (N, D).
+        second: (N, D), the same rows in the same order.
+
+    Returns:
+        0 for equal maps; about the square root of 2 for maps that have nothing to do
+        with each other.
+
+    Raises:
+        ValueError: other shapes, a value that is not finite, or nothing but one place.
+        TypeError: a map that is no tensor.
+
+    Example:
+        >>> square = torch.tensor([[1.0, 1], [1, -1], [-1, -1], [-1, 1]])
+        >>> round(displacement(square, square + 1), 4)
+        1.0
+    """
+    check_embeddings(first, "first")
+    check_embeddings(second, "second")
+    if first.shape != second.shape:
+        raise ValueError(
+            f"second must have the shape of first, {tuple(first.shape)}; "
+            f"got {tuple(second.shape)}"
+        )
+    a, b = first.double(), second.double()
+    spread = sum((x - x.mean(dim=0)).square().sum() for x in (a, b)) / 2
+    if spread == 0:
+        raise ValueError("first and second must have points apart; got one place each")
+    return float(((a - b).square().sum() / spread).sqrt())
+
+
+def linearity(points: Tensor, neighbors: int = 20) -> float:
+    r"""How much like lines a map looks, on the scale of a few neighbors.
+
+    .. math:: \frac{1}{N} \sum_i \frac{\lambda_1 - \lambda_2}{\lambda_1}
+
+    where :math:`\lambda_1 \ge \lambda_2` are the variances of the k nearest points of
+    point i (itself among them) along their principal axes. The analysis of point
+    clouds calls it so.
+
+    Args:
+        points: (N, 2).
+        neighbors: k, at most N.
+
+    Returns:
+        1 for points on lines, about 0.5 for points strewn over an area. Where all
+        neighbors coincide, it counts as a line.
+
+    Raises:
+        ValueError: too few points or neighbors, a value that is not finite.
+        TypeError: points that are no tensor, or a number that is no integer.
+
+    Example:
+        >>> linearity(torch.arange(50.0)[:, None] * torch.tensor([[1.0, 2.0]]))
+        1.0
+    """
+    check_embeddings(points, "points")
+    neighbors = check_integer(neighbors, "neighbors", least=3)
+    check_below(neighbors - 1, len(points), "points")
+    rows = as_array(points, "points").astype("float64")
+    search = NearestNeighbors(n_neighbors=neighbors).fit(rows)
+    near = torch.from_numpy(rows[search.kneighbors(rows, return_distance=False)])
+    near = near - near.mean(dim=1, keepdim=True)  # (N, k, 2)
+    variances = torch.linalg.svdvals(near).square()  # (N, 2), largest first
+    flat = variances[:, 1] / variances[:, 0].clamp(min=1e-300)
+    return float((1 - flat).mean())
 
 
 def check_pair(
