@@ -100,12 +100,7 @@ def fit_map(
     check_embeddings(rows, "rows")
     if rows.is_complex():
         raise TypeError(f"rows must be real; got {rows.dtype}")
-    perplexity = check_real(perplexity, "perplexity", least=1)
-    if 3 * perplexity > len(rows) - 1:
-        raise ValueError(
-            f"perplexity must be at most {(len(rows) - 1) / 3:.4g}, a third of the "
-            f"other rows; got {perplexity:g}"
-        )
+    perplexity = check_perplexity(perplexity, len(rows))
     seed = check_seed(seed)
     check_choice(initial, ("pca", "random"), "initial")
     tsne = import_opentsne().TSNE(
@@ -116,6 +111,17 @@ def fit_map(
         n_jobs=1,
     )
     return FittedMap(rows, tsne.fit(as_array(rows, "rows")))
+
+
+def check_perplexity(perplexity: float, rows: int) -> float:
+    """Return it as a float; raise unless so many rows have neighbors enough."""
+    perplexity = check_real(perplexity, "perplexity", least=1)
+    if 3 * perplexity > rows - 1:
+        raise ValueError(
+            f"perplexity must be at most {(rows - 1) / 3:.4g}, a third of the "
+            f"other rows; got {perplexity:g}"
+        )
+    return perplexity
 
 
 def import_opentsne() -> Any:
