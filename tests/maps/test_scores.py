@@ -7,6 +7,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from snnl_tutorial.learning.evaluation import nearest_neighbor_accuracy
 from snnl_tutorial.maps.scores import (
+    displacement,
+    gap_share,
+    linearity,
     neighbor_accuracy,
     shared_neighbors,
     trustworthiness,
@@ -73,7 +76,59 @@ def test_a_turned_and_scaled_map_has_the_same_neighbors():
     assert shared_neighbors(POINTS, turned) == trustworthiness(POINTS, turned) == 1
 
 
+@pytest.mark.parametrize("quantile", [0.5, 1.0])
+def test_gaps_are_those_of_the_loop(quantile):
+    new = 3 * rows_of(2, 50, 2, torch.float64)
+    nearest = [
+        min(float((POINTS[i] - POINTS[j]).norm()) for j in range(40) if j != i)
+        for i in range(40)
+    ]
+    edge = torch.tensor(nearest).double().quantile(quantile)
+    far = sum(min(float((p - q).norm()) for q in POINTS) > edge for p in new)
+    assert gap_share(POINTS, new, quantile) == far / 50
+    assert gap_share(POINTS, POINTS) == 0
+
+
+def test_displacement_is_that_of_the_loop_and_a_turn_is_one():
+    turned = POINTS @ torch.tensor([[0.0, 1.0], [-1.0, 0.0]]).double()
+    other = rows_of(3, 40, 2, torch.float64) + 1
+    apart = sum(
+        float((a - b).square().sum()) for a, b in zip(POINTS, other, strict=True)
+    )
+    size = sum(float(x.var(dim=0, correction=0).sum()) * 40 for x in (POINTS, other))
+    want = (apart / (size / 2)) ** 0.5
+    assert displacement(POINTS, other) == pytest.approx(want)
+    centered = POINTS - POINTS.mean(dim=0)
+    assert displacement(centered, -centered) == pytest.approx(2)
+    assert displacement(turned, turned) == 0
+    assert displacement(7 * POINTS, 7 * other) == pytest.approx(want)
+
+
+def test_lines_are_lines_and_an_area_is_none():
+    t = rows_of(4, 200, 1, torch.float64)
+    assert linearity(torch.cat([t, 2 * t - 1], dim=1)) == pytest.approx(1)
+    area = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0))
+    assert linearity(area, neighbors=200) < 0.3
+    assert linearity(torch.ones(30, 2)) == 1
+    near = [(POINTS - p).norm(dim=1).argsort()[:5] for p in POINTS]
+    values = []
+    for chosen in near:
+        low, high = torch.linalg.eigvalsh(torch.cov(POINTS[chosen].T))
+        values.append(float((high - low) / high))
+    assert linearity(POINTS, 5) == pytest.approx(sum(values) / 40)
+
+
 BAD = [
+    (gap_share, (POINTS, OTHER), {}, ValueError, "as many columns as points"),
+    (gap_share, (POINTS, POINTS / 0), {}, ValueError, "new_points must be finite"),
+    (gap_share, (POINTS, POINTS, 2.0), {}, ValueError, "quantile must be at most 1"),
+    (gap_share, (POINTS[:1], POINTS), {}, ValueError, "below the 1 points; got 1"),
+    (displacement, (POINTS, OTHER), {}, ValueError, "second must have the shape of"),
+    (displacement, (POINTS * 0, POINTS * 0), {}, ValueError, "points apart; got one"),
+    (displacement, (POINTS, [0]), {}, TypeError, "second must be a torch.Tensor"),
+    (linearity, (POINTS, 2), {}, ValueError, "neighbors must be at least 3; got 2"),
+    (linearity, (POINTS, 41), {}, ValueError, "below the 40 points; got 40"),
+    (linearity, (POINTS / 0,), {}, ValueError, "points must be finite"),
     (neighbor_accuracy, (POINTS, LABELS[:9]), {}, ValueError, "labels must be one for"),
     (neighbor_accuracy, (POINTS, LABELS, OTHER), {}, ValueError, "no new_labels"),
     (
