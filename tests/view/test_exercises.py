@@ -199,7 +199,31 @@ MISTAKES = [
     ("14.3", 0, "at the level of chance"),
     ("14.3", -3, "The other way round"),
     ("14.3", 7, "The other way round"),
+    ("15.1", 0, "Equal rows get equal places"),
+    ("15.1", 1.5, "at the place of two"),
+    ("15.1", 1.125, "halfway between the two"),
+    ("15.1", 6, "That is the sum"),
+    ("15.1", 2, "two coordinates"),
+    ("15.2", lambda map, new: 1.0, "not its own nearest"),
+    ("15.2", lambda map, new: in_gaps(map, new, torch.mean), "not their mean"),
+    ("15.2", lambda map, new: 1 - in_gaps(map, new), "falls on the map"),
+    (
+        "15.2",
+        lambda map, new: (
+            (torch.cdist(new, map).amin(1) > torch.pdist(map).max()).double().mean()
+        ),
+        "not to the farthest",
+    ),
+    ("15.3", (NOISE, NOISE), "The displacement is 0.00"),
+    ("15.3", (NOISE, NOISE.flip(0)), "They share"),
+    ("15.3", (NOISE, 9 * NOISE), "the same size"),
+    ("15.3", (NOISE[:9], -NOISE[:9]), "at least 20 points"),
 ]
+
+
+def in_gaps(points, new, longest=torch.max):
+    own = torch.cdist(points, points).fill_diagonal_(torch.inf).amin(dim=1)
+    return (torch.cdist(new, points).amin(dim=1) > longest(own)).double().mean()
 
 
 def supcon(p, partners):
@@ -274,6 +298,9 @@ def test_every_exercise_has_two_mistakes_or_more():
         ("14.1", 45.3),
         ("14.2", lambda rows: 2 * (torch.pdist(rows).median() / 5) ** 2),
         ("14.3", 3),
+        ("15.1", 1),
+        ("15.2", in_gaps),
+        ("15.3", (NOISE, -NOISE)),
     ],
 )
 def test_right_answers_may_be_rounded(exercise, answer, capsys):
