@@ -194,8 +194,8 @@ def networks(folder: Folder, news: Path | None) -> list[Line]:
 def places(folder: Folder, news: Path | None) -> list[Line]:
     """Five ways to place new rows, beside the places they have if mapped with all."""
     table = []
-    for start in tqdm(STARTS):
-        for dataset in ROWS:
+    for dataset in ROWS:
+        for start in tqdm(STARTS, dataset):
             sample = draw(dataset, start, news)
             fitted = fit_map(sample.rows, seed=start)
             for name, place in PLACES.items():
