@@ -123,8 +123,8 @@ class RepeatedMap(NamedTuple):
         return torch.cat(placed)
 
 
-class Error(NamedTuple):
-    """The only term of the training."""
+class MapTerms(NamedTuple):
+    """The loss of one training step: one term."""
 
     total: Tensor
 
@@ -136,8 +136,8 @@ class SquaredError(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, rows: Tensor, places: Tensor) -> Error:
-        return Error((self.network(rows) - places).square().mean())
+    def forward(self, rows: Tensor, places: Tensor) -> MapTerms:
+        return MapTerms((self.network(rows) - places).square().mean())
 
 
 def repeat_map(
