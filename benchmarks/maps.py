@@ -58,7 +58,7 @@ NETS: dict[str, Line] = {
     },
 }
 RATES = [0.001, 0.01, 0.03]
-STRENGTHS = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
+STRENGTHS = [0.0, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 1e-2]
 
 
 class Sample(NamedTuple):
