@@ -50,7 +50,7 @@ def save_rows(folder: Path) -> None:
     pca = PCA(COLUMNS, svd_solver="covariance_eigh").fit(images.flatten(1).numpy())
     steps = sorted(product((-1, 0, 1), repeat=2), key=lambda step: step != (0, 0))
     rows = [
-        pca.transform(images.roll(step, dims=(1, 2)).flatten(1).numpy())
+        pca.transform(images.roll(step, dims=(1, 2)).flatten(1).numpy())  # dark edges
         for step in steps
     ]
     save_array(folder / "rows.npy", np.concatenate(rows).astype(np.float32))
@@ -93,25 +93,40 @@ def measure_map(folder: Path, count: int) -> list[dict[str, Any]]:
 
 
 def train_network(folder: Path) -> tuple[RepeatedMap, dict[str, Any]]:
-    """Train in stretches of epochs, from the last checkpoint on."""
+    """Train in stretches of epochs; a stopped training goes on after its last one."""
     rows, points = read(folder, "rows").clone(), read(folder, f"map-{COUNTS[-1]}")
     torch.manual_seed(0)
     network = MapNetwork(COLUMNS, HIDDEN)
-    seconds, epochs, r2 = 0.0, 0, [0.0]
-    while True:
-        epochs += STRETCH
+    diary = folder / "network-stretches.json"
+    done: list[dict[str, float]] = (
+        json.loads(diary.read_text()) if diary.exists() else []
+    )
+    while not done or going_on(done):
+        epochs = STRETCH * (len(done) + 1)
         start = time.perf_counter()
         repeated = repeat_map(
             network, rows, points, epochs=epochs, checkpoint=folder / "network.pt"
         )
-        seconds += time.perf_counter() - start
+        took = time.perf_counter() - start
         places = repeated.transform(rows)
-        r2.append(r2_score(points, places, multioutput="variance_weighted"))
-        print(f"{epochs} epochs, {seconds:.0f} s: R2 {r2[-1]:.4f}", flush=True)
-        if r2[-1] - r2[-2] < LEAST_GAIN or seconds > HOURS * 3600:
-            break
+        r2 = r2_score(points, places, multioutput="variance_weighted")
+        print(f"{epochs} epochs, {took:.0f} s more: R2 {r2:.4f}", flush=True)
+        done.append({"seconds": took, "r2": r2})
+        write_atomically(diary, json.dumps(done).encode())
+    epochs = STRETCH * len(done)
+    repeated = repeat_map(
+        network, rows, points, epochs=epochs, checkpoint=folder / "network.pt"
+    )  # as the checkpoint has it
+    seconds = sum(stretch["seconds"] for stretch in done)
     line = {"step": "repeat_map", "rows": len(rows), "seconds": seconds}
-    return repeated, {**line, "epochs": epochs, "r2": round(r2[-1], 4)}
+    return repeated, {**line, "epochs": epochs, "r2": round(done[-1]["r2"], 4)}
+
+
+def going_on(done: list[dict[str, float]]) -> bool:
+    """Whether the last stretch has gained enough, and there is time for another."""
+    before = done[-2]["r2"] if len(done) > 1 else 0.0
+    spent = sum(stretch["seconds"] for stretch in done)
+    return done[-1]["r2"] - before >= LEAST_GAIN and spent <= HOURS * 3600
 
 
 def measure_network(folder: Path) -> list[dict[str, Any]]:

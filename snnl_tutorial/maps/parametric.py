@@ -13,7 +13,11 @@ from snnl_tutorial.loss.checks import check_choice, check_integer, check_real
 from snnl_tutorial.loss.distance import squared_euclidean_distance
 from snnl_tutorial.loss.soft_nearest_neighbor import soft_nearest_neighbor_loss
 from snnl_tutorial.maps.repeat import MapNetwork, scaling_of_rows
-from snnl_tutorial.maps.tsne import check_perplexity, import_opentsne
+from snnl_tutorial.maps.tsne import (
+    check_map_rows,
+    check_perplexity,
+    import_opentsne,
+)
 
 FORMS = ("infonce", "kl")
 
@@ -80,7 +84,7 @@ class ParametricMap:
 
     def fit(self, rows: Tensor) -> "ParametricMap":
         """Train a network on these rows, (N, D) real floating."""
-        check_embeddings(rows, "rows")
+        check_map_rows(rows, "rows")
         check_perplexity(self.perplexity, len(rows))
         self.scaling = scaling_of_rows(rows, "columns")
         torch.manual_seed(self.seed)

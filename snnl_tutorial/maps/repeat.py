@@ -12,6 +12,7 @@ from snnl_tutorial.learning.models import check_widths
 from snnl_tutorial.learning.training import train
 from snnl_tutorial.loss.batch import check_embeddings, check_others
 from snnl_tutorial.loss.checks import check_choice, check_integer
+from snnl_tutorial.maps.tsne import check_map_rows
 
 ACTIVATIONS = {"tanh": nn.Tanh, "elu": nn.ELU, "relu": nn.ReLU}
 OUTPUTS = {"sigmoid": nn.Sigmoid, "linear": nn.Identity}
@@ -50,8 +51,8 @@ class MapNetwork(nn.Module):
         check_choice(output, OUTPUTS, "output")
         if branches not in (1, 2):
             raise ValueError(f"branches must be 1 or 2; got {branches!r}")
-        in_features = check_integer(in_features, "in_features", least=1)
-        widths = [in_features, *check_widths(hidden, "hidden")]
+        self.in_features = check_integer(in_features, "in_features", least=1)
+        widths = [self.in_features, *check_widths(hidden, "hidden")]
         self.branches = nn.ModuleList()
         for _ in range(branches):
             layers: list[nn.Module] = []
@@ -193,8 +194,13 @@ def repeat_map(
 
     Derived in chapter 15.
     """
-    check_embeddings(rows, "rows")
-    check_embeddings(points, "points")
+    check_map_rows(rows, "rows")
+    check_map_rows(points, "points")
+    if rows.shape[1] != network.in_features:
+        raise ValueError(
+            f"rows must have the {network.in_features} columns of the network; "
+            f"got {rows.shape[1]}"
+        )
     if points.shape != (len(rows), 2):
         raise ValueError(
             f"points must have shape ({len(rows)}, 2), a place for each row; got "

@@ -84,7 +84,8 @@ def fit_map(
         A `FittedMap`.
 
     Raises:
-        ValueError: a perplexity below 1, or too large for so few rows: it takes three
+        ValueError: rows without two principal components, unless the start is random; a
+            perplexity below 1, or too large for so few rows: it takes three
             times as many neighbors; rows that are not finite, an unknown start, a seed
             that is not between 0 and 2**32 - 1.
         TypeError: rows that are no real floating tensor, or a number that is none.
@@ -97,12 +98,10 @@ def fit_map(
 
     Derived in chapter 13.
     """
-    check_embeddings(rows, "rows")
-    if rows.is_complex():
-        raise TypeError(f"rows must be real; got {rows.dtype}")
+    check_choice(initial, ("pca", "random"), "initial")
+    check_map_rows(rows, "rows", by_components=initial == "pca")
     perplexity = check_perplexity(perplexity, len(rows))
     seed = check_seed(seed)
-    check_choice(initial, ("pca", "random"), "initial")
     tsne = import_opentsne().TSNE(
         perplexity=perplexity,
         initialization=initial,
@@ -111,6 +110,19 @@ def fit_map(
         n_jobs=1,
     )
     return FittedMap(rows, tsne.fit(as_array(rows, "rows")))
+
+
+def check_map_rows(rows: Tensor, name: str, by_components: bool = False) -> None:
+    """Raise unless these are real rows, with two components if a map starts there."""
+    check_embeddings(rows, name)
+    if rows.is_complex():
+        raise TypeError(f"{name} must be real; got {rows.dtype}")
+    if by_components and (rows.shape[1] < 2 or bool((rows == rows[:1]).all())):
+        what = "equal rows" if rows.shape[1] > 1 else "one column"
+        raise ValueError(
+            f"{name} must have two principal components, where the map starts; "
+            f"got {what}; initial='random' needs none"
+        )
 
 
 def check_perplexity(perplexity: float, rows: int) -> float:

@@ -8,10 +8,13 @@ from torch import Tensor
 
 from snnl_tutorial.datasets.load import check_seed
 from snnl_tutorial.learning.evaluation import as_array
-from snnl_tutorial.loss.batch import check_embeddings
-from snnl_tutorial.loss.checks import check_choice, check_real
+from snnl_tutorial.loss.checks import check_choice, check_real, check_types
 from snnl_tutorial.maps.scores import displacement
-from snnl_tutorial.maps.tsne import check_perplexity, import_opentsne
+from snnl_tutorial.maps.tsne import (
+    check_map_rows,
+    check_perplexity,
+    import_opentsne,
+)
 
 INITIALS = ("pca", "common", "random")
 EARLY, LATE = 100, 300
@@ -77,6 +80,7 @@ def yoked_tsne(
 
     Derived in chapter 15.
     """
+    check_views({"rows_a": rows_a, "rows_b": rows_b}, initial)
     maps, kl = yoked_maps([rows_a, rows_b], strength, perplexity, seed, initial)
     apart = displacement(maps[0], maps[1])
     return YokedMaps(maps[0], maps[1], kl[0].item(), kl[1].item(), apart)
@@ -114,8 +118,9 @@ def yoked_maps(
         nats.
 
     Raises:
-        ValueError: views that differ in their number of rows, or fewer than two; a
-            negative strength, an unknown start; as `fit_map`.
+        ValueError: views that differ in their number of rows, or fewer than two, or
+            without two principal components, unless the start is random; a negative
+            strength, an unknown start; as `fit_map`.
         TypeError: a view that is no real floating tensor, or a number that is none.
         ModuleNotFoundError: openTSNE is not installed; it makes the probabilities.
 
@@ -125,22 +130,29 @@ def yoked_maps(
         >>> maps.shape
         torch.Size([3, 40, 2])
     """
+    check_types(views=(views, Sequence))
     if len(views) < 2:
         raise ValueError(f"views must be at least two; got {len(views)}")
-    for number, rows in enumerate(views):
-        check_embeddings(rows, f"view {number}")
-        if len(rows) != len(views[0]):
-            raise ValueError(
-                f"view {number} must have the {len(views[0])} rows of view 0; "
-                f"got {len(rows)}"
-            )
+    check_views({f"view {k}": rows for k, rows in enumerate(views)}, initial)
     strength = check_real(strength, "strength", least=0)
     perplexity = check_perplexity(perplexity, len(views[0]))
-    check_choice(initial, INITIALS, "initial")
     seed = check_seed(seed)
     p = torch.stack([affinities(rows, perplexity) for rows in views])
     maps = descend(p, first_points(views, initial, seed), strength)
     return maps, kl_divergence(p, maps)
+
+
+def check_views(views: dict[str, Tensor], initial: str) -> None:
+    """Raise unless these are real rows, as many of each, and fit the start."""
+    check_choice(initial, INITIALS, "initial")
+    first = next(iter(views))
+    for name, rows in views.items():
+        check_map_rows(rows, name, by_components=initial != "random")
+        if len(rows) != len(views[first]):
+            raise ValueError(
+                f"{name} must have the {len(views[first])} rows of {first}; "
+                f"got {len(rows)}"
+            )
 
 
 def affinities(rows: Tensor, perplexity: float) -> Tensor:

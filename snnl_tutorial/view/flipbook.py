@@ -85,7 +85,7 @@ def flipbook(
         A `Flipbook`; let it be the last line of a cell.
 
     Raises:
-        ValueError: fewer than two titles.
+        ValueError: fewer than two titles, or no alt text.
         TypeError: `draw` is no function.
 
     Example:
@@ -100,6 +100,8 @@ def flipbook(
     check_types(draw=(draw, Callable))
     if len(titles) < 2:
         raise ValueError(f"titles must be at least two; got {len(titles)}")
+    if not alt.strip():
+        raise ValueError("alt must say what is to be seen; got nothing")
     frames = []
     for number, title in enumerate(titles):
         fig = Figure(size, dpi=dpi, layout="constrained")

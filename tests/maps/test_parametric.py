@@ -85,6 +85,7 @@ def test_the_same_seed_gives_the_same_map_and_another_one_another():
         (lambda: ParametricMap(perplexity=0), ValueError, "perplexity must be at leas"),
         (lambda: ParametricMap().fit(ROWS[:40]), ValueError, "perplexity must be at m"),
         (lambda: ParametricMap().fit(ROWS / 0), ValueError, "rows must be finite"),
+        (lambda: ParametricMap().fit(ROWS + 0j), TypeError, "rows must be real; got"),
         (lambda: ParametricMap().transform(ROWS), ValueError, "not fitted; call fit"),
         (
             lambda: ParametricMap(**QUICK, steps=1).fit(ROWS).transform(ROWS[:, :2]),

@@ -118,6 +118,12 @@ def test_equal_rows_can_only_get_their_mean_place():
             ValueError,
             "rows must be finite",
         ),
+        (
+            lambda: repeat_map(MapNetwork(5), ROWS, POINTS),
+            ValueError,
+            "rows must have the 5 columns of the network; got 4",
+        ),
+        (lambda: repeat_map(MapNetwork(4), ROWS + 0j, POINTS), TypeError, "be real"),
         (lambda: quick().transform(ROWS[:, :3]), ValueError, "as many columns as the"),
         (lambda: quick().transform(ROWS.float()), TypeError, "the dtype of the rows"),
         (lambda: quick().transform(ROWS, 0), ValueError, "batch_size must be at least"),

@@ -99,6 +99,8 @@ def test_conditional_probabilities_are_sampling_probabilities():
         ({"rows": ROWS.long()}, TypeError, "rows"),
         ({"rows": ROWS + 0j}, TypeError, "rows must be real; got torch.complex128"),
         ({"rows": ROWS / 0}, ValueError, "rows must be finite; row 0"),
+        ({"rows": ROWS[:, :1]}, ValueError, "two principal .*; got one column"),
+        ({"rows": 0 * ROWS}, ValueError, "two principal components, .*; got equal row"),
         ({"rows": ROWS[:30]}, ValueError, "perplexity must be at most 9.667"),
         ({"perplexity": 0.5}, ValueError, "perplexity must be at least 1"),
         ({"perplexity": "30"}, TypeError, "perplexity must be a number; got str"),

@@ -108,15 +108,18 @@ def test_two_views_are_the_pair():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((ROWS, OTHER[:9], 0.0), ValueError, "view 1 must have the 90 rows of view 0"),
+        ((ROWS, OTHER[:9], 0.0), ValueError, "rows_b must have the 90 rows of rows_a"),
         ((ROWS, OTHER, -1.0), ValueError, "strength must be at least 0"),
         ((ROWS, OTHER, torch.nan), ValueError, "strength must be .*; got nan"),
         ((ROWS, OTHER, "weak"), TypeError, "strength must be a number; got str"),
         ((ROWS, OTHER, 0.0, 40), ValueError, "perplexity must be at most 29.67"),
         ((ROWS, OTHER, 0.0, 10, -1), ValueError, "seed must be at least 0; got -1"),
         ((ROWS, OTHER, 0.0, 10, 0, "same"), ValueError, "initial must be 'pca' or"),
-        ((ROWS, OTHER / 0, 0.0), ValueError, "view 1 must be finite"),
-        ((ROWS, [0], 0.0), TypeError, "view 1 must be a torch.Tensor; got list"),
+        ((ROWS, OTHER / 0, 0.0), ValueError, "rows_b must be finite"),
+        ((ROWS + 0j, OTHER, 0.0), TypeError, "rows_a must be real; got torch.complex"),
+        ((ROWS[:, :1], OTHER, 0.0), ValueError, "rows_a must have two .*; got one col"),
+        ((ROWS, 0 * OTHER, 0.0), ValueError, "rows_b must have two .*; got equal rows"),
+        ((ROWS, [0], 0.0), TypeError, "rows_b must be a torch.Tensor; got list"),
     ],
 )
 def test_bad_input_is_named(arguments, error, message):

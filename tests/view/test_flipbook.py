@@ -47,5 +47,7 @@ def test_the_page_shows_the_first_and_the_last_and_names_all():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="titles must be at least two; got 1"):
         three(["only one"])
+    with pytest.raises(ValueError, match="alt must say what is to be seen"):
+        flipbook(print, ["a", "b"], caption="", alt=" ")
     with pytest.raises(TypeError, match="draw must be .*Callable.*; got str"):
         flipbook("draw", ["a", "b"], caption="", alt="")
