@@ -4,6 +4,7 @@ import gzip
 import json
 import struct
 import zipfile
+from collections import Counter
 
 import make_data
 import numpy as np
@@ -35,9 +36,22 @@ def tiny_raw(tmp_path, monkeypatch):
             else:
                 (folder / f"{file}.gz").write_bytes(gzip.compress(content))
     sets = {name: fakes.entry(contents, []) for name in NAMES}
+    photographs = {
+        f"{split}/{species}/{i}.jpg": f"{species} {i} of {split}".encode()
+        for split in ("train", "test")
+        for species in ("Maize", "Charlock")
+        for i in range(5)
+    }
+    (tmp_path / "raw/plant-seedlings").mkdir()
+    archive = fakes.archive_of(photographs)
+    (tmp_path / "raw/plant-seedlings/all.zip").write_bytes(archive)
+    sets["plant-seedlings"] = fakes.entry({"all.zip": archive, "": b""}, [])
+    for part in ("sha256", "sizes"):
+        del sets["plant-seedlings"][part][""]
     (tmp_path / "full.json").write_text(json.dumps(sets))
     fakes.use_data_folder(tmp_path, monkeypatch)
     monkeypatch.setattr(make_data, "PER_CLASS", {"train": 3, "test": 2})
+    monkeypatch.setattr(make_data, "PHOTOGRAPHS_PER_CLASS", {"train": 3, "test": 1})
     return tmp_path / "raw"
 
 
@@ -46,7 +60,12 @@ def test_two_runs_write_the_same_bytes(tiny_raw, tmp_path, capsys):
     for out in (a, b):
         assert make_data.main(["--from", str(tiny_raw), "--out", str(out)]) == 0
     files = {path.name for path in a.iterdir()}
-    assert files == {"mnist-30-20.npz", "fashion-mnist-30-20.npz", "registry.json"}
+    assert files == {
+        "mnist-30-20.npz",
+        "fashion-mnist-30-20.npz",
+        "plant-seedlings-6-2.zip",
+        "registry.json",
+    }
     for file in files:
         assert (a / file).read_bytes() == (b / file).read_bytes()
     assert "mnist-30-20.npz" in capsys.readouterr().out
@@ -65,9 +84,26 @@ def test_the_arrays_are_a_balanced_draw_of_the_rows(tiny_raw, tmp_path):
         assert np.bincount(arrays["y_train"]).tolist() == [3] * 10
 
 
-def test_the_archive_carries_no_clock_and_no_compression(tiny_raw, tmp_path):
+def test_the_photographs_are_a_balanced_draw_with_their_own_bytes(tiny_raw, tmp_path):
+    make_data.make_data(tiny_raw, tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "out/plant-seedlings-6-2.zip") as archive:
+        names = archive.namelist()
+        for name in names:
+            split, species, number = name.removesuffix(".jpg").split("/")
+            assert archive.read(name) == f"{species} {number} of {split}".encode()
+    kinds = Counter(name.rpartition("/")[0] for name in names)
+    assert kinds == {
+        "train/Maize": 3,
+        "train/Charlock": 3,
+        "test/Maize": 1,
+        "test/Charlock": 1,
+    }
+
+
+@pytest.mark.parametrize("file", ["mnist-30-20.npz", "plant-seedlings-6-2.zip"])
+def test_an_archive_carries_no_clock_and_no_compression(file, tiny_raw, tmp_path):
     make_data.make_data(tiny_raw, tmp_path)
-    with zipfile.ZipFile(tmp_path / "mnist-30-20.npz") as archive:
+    with zipfile.ZipFile(tmp_path / file) as archive:
         for member in archive.infolist():
             assert member.date_time == (1980, 1, 1, 0, 0, 0)
             assert member.compress_type == zipfile.ZIP_STORED

@@ -230,6 +230,7 @@ def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
     assert {name.removeprefix(data) for name in names if name.startswith(data)} == {
         "mnist-5000-1000.npz",
         "fashion-mnist-5000-1000.npz",
+        "plant-seedlings-288-120.zip",
         "registry.json",
         "full.json",
         "emnist-47-test-rows.npz",
@@ -255,7 +256,9 @@ def test_the_wheel_states_the_licenses_of_all_that_it_holds(built):
             file: archive.read(f"{info}/licenses/{file}").decode()
             for file in metadata.get_all("License-File")
         }
-    assert metadata["License-Expression"] == "MIT AND CC-BY-4.0 AND CC-BY-SA-3.0"
+    assert metadata["License-Expression"] == (
+        "MIT AND CC-BY-4.0 AND CC-BY-SA-3.0 AND CC-BY-SA-4.0"
+    )
     assert texts == {
         file: (ROOT / file).read_text()
         for file in ("LICENSE", "book/LICENSE.md", "data/LICENSES.md")

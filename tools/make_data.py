@@ -1,11 +1,11 @@
-"""Build the small data sets in data/ from the full MNIST and Fashion-MNIST files.
+"""Build the small data sets in data/ from the full ones.
 
     python tools/make_data.py --from DIR [--out data]
 
-DIR holds one folder for each data set, `mnist/` and `fashion-mnist/`, with the four
-published idx files in each, as they are or gzipped. Their hashes, which data/full.json
-lists, are verified before anything is written. The output is the same bytes each time,
-on any machine.
+DIR holds one folder for each data set: `mnist/` and `fashion-mnist/`, with the four
+published idx files in each, as they are or gzipped, and `plant-seedlings/` with the
+archive of photographs. Their hashes, which data/full.json lists, are verified before
+anything is written. The output is the same bytes each time, on any machine.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from snnl_tutorial.files import write_atomically
 SEED = 20190205
 CLASSES = 10
 PER_CLASS = {"train": 500, "test": 100}
+PHOTOGRAPHS_PER_CLASS = {"train": 24, "test": 10}
 SOURCES = {
     "mnist": {
         "origin": "MNIST, by Yann LeCun, Corinna Cortes and Christopher J. C. Burges",
@@ -36,6 +37,10 @@ SOURCES = {
         "origin": "Fashion-MNIST, by Zalando SE",
         "url": "https://github.com/zalandoresearch/fashion-mnist",
     },
+}
+SEEDLINGS = {
+    "origin": "Plant Seedlings, by Thomas Mosgaard Giselsson and others",
+    "url": "https://arxiv.org/abs/1711.05458",
 }
 
 
@@ -72,42 +77,80 @@ def build(name: str, folder: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def build_photographs(folder: Path) -> tuple[bytes, dict[str, int]]:
+    """Choose photographs of each class; return them as an archive, and their counts.
+
+    Their names are those in the full archive, and their bytes are not touched: to pack
+    a JPEG anew would lose a little, and differ between machines.
+    """
+    full = full_set("plant-seedlings")
+    (file,) = full.sha256
+    random = np.random.RandomState(SEED)
+    chosen, counts = {}, {}
+    with zipfile.ZipFile(io.BytesIO(read_source(folder, file, full))) as archive:
+        names = sorted(archive.namelist())
+        for split, per_class in PHOTOGRAPHS_PER_CLASS.items():
+            members = [name for name in names if name.startswith(f"{split}/")]
+            folders = np.array([name.split("/")[1] for name in members])
+            order = random.permutation(len(members))
+            rows = np.concatenate(
+                [order[folders[order] == c][:per_class] for c in np.unique(folders)]
+            )
+            counts[split] = len(rows)
+            for row in random.permutation(rows):
+                chosen[members[row]] = archive.read(members[row])
+    return stored_zip(chosen), counts
+
+
 def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Pack arrays in an .npz file whose bytes depend on nothing but the arrays.
+    """Pack arrays in an .npz file whose bytes depend on nothing but the arrays."""
+    members = {}
+    for name, array in arrays.items():
+        content = io.BytesIO()
+        np.lib.format.write_array(
+            content, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False
+        )
+        members[f"{name}.npy"] = content.getvalue()
+    return stored_zip(members)
+
+
+def stored_zip(members: Mapping[str, bytes]) -> bytes:
+    """Pack files in a zip archive whose bytes depend on nothing but theirs.
 
     They are not compressed, because zlib's output differs between versions (git and
     wheels compress the file anyway), and dated 1980, because a zip member has a date.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            member = zipfile.ZipInfo(f"{name}.npy")
+        for name, content in members.items():
+            member = zipfile.ZipInfo(name)
             member.create_system = 3  # Unix; the default on Windows is another byte
-            content = io.BytesIO()
-            np.lib.format.write_array(
-                content,
-                np.ascontiguousarray(array),
-                version=(1, 0),
-                allow_pickle=False,
-            )
-            archive.writestr(member, content.getvalue())
+            archive.writestr(member, content)
     return buffer.getvalue()
 
 
 def make_data(raw: Path, out: Path) -> dict[str, dict]:
     """Build every small data set and their registry; return the registry."""
     files, registry = {}, {}
-    for name, source in SOURCES.items():
-        content = npz_bytes(build(name, raw / name))
-        train, test = (CLASSES * PER_CLASS[split] for split in ("train", "test"))
-        file = f"{name}-{train}-{test}.npz"
+
+    def add(name: str, content: bytes, counts: dict[str, int], end: str) -> str:
+        file = f"{name}-{counts['train']}-{counts['test']}.{end}"
         files[file] = content
         registry[file] = {
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
-            **source,
-            "raw_sha256": full_set(name).sha256,
+            "train": counts["train"],
+            "test": counts["test"],
         }
+        return file
+
+    for name, source in SOURCES.items():
+        counts = {split: CLASSES * n for split, n in PER_CLASS.items()}
+        file = add(name, npz_bytes(build(name, raw / name)), counts, "npz")
+        registry[file] |= {**source, "raw_sha256": full_set(name).sha256}
+    name = "plant-seedlings"
+    file = add(name, *build_photographs(raw / name), "zip")
+    registry[file] |= {**SEEDLINGS, "raw_sha256": full_set(name).sha256}
     files["registry.json"] = (json.dumps(registry, indent=2) + "\n").encode()
     for file, content in files.items():
         write_atomically(out / file, content)
@@ -117,7 +160,7 @@ def make_data(raw: Path, out: Path) -> dict[str, dict]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
-        description="Build data/*.npz and data/registry.json from the raw idx files."
+        description="Build the small sets in data/ and registry.json."
     )
     parser.add_argument(
         "--from",
@@ -125,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DIR",
         type=Path,
         required=True,
-        help="folder with mnist/ and fashion-mnist/, the four idx files in each",
+        help="folder with mnist/, fashion-mnist/ and plant-seedlings/",
     )
     parser.add_argument(
         "--out",

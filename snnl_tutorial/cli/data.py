@@ -32,18 +32,22 @@ def list_sets() -> None:
 def table() -> Iterator[tuple[str, str, str, str, str]]:
     """Yield a row for each data set and size: name, size, counts, and where it is."""
     from snnl_tutorial.datasets.cache import cache_folder, file_state
-    from snnl_tutorial.datasets.registry import SMALL, full_sets
+    from snnl_tutorial.datasets.registry import SMALL, full_sets, read_registry
 
     for name, full in full_sets().items():
         if name in SMALL:
-            yield name, "small", "5,000", "1,000", "comes with the package"
+            entry = read_registry("registry.json")[SMALL[name]]
+            counts = (f"{entry[split]:,}" for split in ("train", "test"))
+            yield name, "small", *counts, "comes with the package"
         folder = cache_folder() / name
         states = {file_state(name, file, full) for file in full.sha256}
         if states == {"good"}:
             where = str(folder)
         else:
             state = "damaged" if "damaged" in states else "missing"
-            where = f"{state}: snnl data fetch {name} ({full.download})"
+            where = f"{state}: snnl data import {name} --from DIR"
+            if full.urls:
+                where = f"{state}: snnl data fetch {name} ({full.download})"
         train, test = (f"{full.splits[s]['count']:,}" for s in ("train", "test"))
         yield "" if name in SMALL else name, "full", train, test, where
 
@@ -69,7 +73,7 @@ def fetch(name: str) -> None:
     metavar="DIR",
     type=click.Path(path_type=Path),
     required=True,
-    help="The folder with the published idx files, gzipped or not.",
+    help="The folder with the published files, gzipped or not.",
 )
 def import_set(name: str, source: Path) -> None:
     """Copy the full data set NAME from files that you have."""

@@ -41,7 +41,8 @@ def import_files(name: str, source: str | os.PathLike[str]) -> list[Path]:
     """Copy the files of a full data set from a folder to the cache, all or none.
 
     Args:
-        name: `"mnist"`, `"fashion-mnist"`, `"emnist-balanced"` or `"emnist-47"`.
+        name: `"mnist"`, `"fashion-mnist"`, `"emnist-balanced"`, `"emnist-47"` or
+            `"plant-seedlings"`.
         source: the folder with the published files, gzipped or not. Those of
             EMNIST-Balanced must be gzipped: only the hashes of the .gz files are known.
 

@@ -32,11 +32,17 @@ def fetch(name: str) -> list[Path]:
         The downloaded files.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or a set without a public address.
         ConnectionError: no mirror sent the right file; the message says why for each.
         OSError: the cache cannot be read or written. No other mirror is tried.
     """
     full = full_set(name)
+    if not full.urls:
+        raise ValueError(
+            f"name must be a set with a public address; got {name!r}: "
+            f"`snnl data import {name} --from DIR` takes {' and '.join(full.sha256)} "
+            f"from a folder"
+        )
     folder = cache_folder() / name
     files = [file for file in full.sha256 if file_state(name, file, full) != "good"]
     if files and full.archive_at_most:

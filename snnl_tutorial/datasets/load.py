@@ -9,6 +9,7 @@ from torch import Tensor
 
 from snnl_tutorial.datasets.cache import cache_folder, read_verified
 from snnl_tutorial.datasets.idx import read_idx, unzip
+from snnl_tutorial.datasets.photographs import read_photographs
 from snnl_tutorial.datasets.registry import SMALL, full_set, read_registry
 from snnl_tutorial.files import data_folder
 from snnl_tutorial.loss.checks import check_choice, check_integer
@@ -33,6 +34,20 @@ CLASS_NAMES = {
     ),
     "emnist-balanced": EMNIST_CLASSES,
     "emnist-47": EMNIST_CLASSES,
+    "plant-seedlings": (
+        "Black-grass",
+        "Charlock",
+        "Cleavers",
+        "Common Chickweed",
+        "Common wheat",
+        "Fat Hen",
+        "Loose Silky-bent",
+        "Maize",
+        "Scentless Mayweed",
+        "Shepherds Purse",
+        "Small-flowered Cranesbill",
+        "Sugar beet",
+    ),
 }
 
 
@@ -40,7 +55,7 @@ class LabeledImages(NamedTuple):
     """Images and one label for each."""
 
     images: Tensor
-    """(N, H, W) float32 in [0, 1]."""
+    """(N, H, W), or (N, H, W, 3) in color, float32 in [0, 1]."""
     labels: Tensor
     """(N,) int64; -100 for an unlabeled image."""
 
@@ -55,10 +70,10 @@ def load_dataset(
     """Load the images and labels of one split.
 
     The small version of MNIST and Fashion-MNIST has 5,000 training and 1,000 test
-    images, equally many of each class, drawn from the published splits and shuffled.
-    It comes with the package. The full version is read from disk, where
-    `snnl data fetch NAME` puts it; this function never downloads anything. Its rows
-    are in the published order, which mixes the classes but is not random.
+    images, equally many of each class, drawn from the published splits and shuffled;
+    that of the plant seedlings 288 and 120 photographs. It comes with the package. The
+    full version is read from disk, where `snnl data fetch NAME` puts it; this function
+    never downloads anything. Its rows are in the published order, which is not random.
 
     Full sets, training and test images:
 
@@ -68,6 +83,7 @@ def load_dataset(
       *test* split of EMNIST ByMerge: 300 of each class are our test split, all others
       our training split. Call results "47-class EMNIST (ByMerge test)". Do not train
       on `"emnist-balanced"` and test here: the two have images in common.
+    - `"plant-seedlings"`: 4,027 and 723 color photographs of 12 species, 128 x 128.
 
     Args:
         name: the data set, as above.
@@ -80,7 +96,8 @@ def load_dataset(
             `n_labeled` keeps all the labels that a smaller one keeps.
 
     Returns:
-        A named tuple: images (N, H, W) float32 in [0, 1], labels (N,) int64.
+        A named tuple: images (N, H, W) or (N, H, W, 3) float32 in [0, 1], labels (N,)
+        int64.
 
     Raises:
         ValueError: an unknown name, split or size; `n_labeled` is negative or needs
@@ -116,33 +133,39 @@ def load_dataset(
 
 
 def read_small(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read pixels (N, H, W) and labels (N,) of a small set, part of the package."""
+    """Read pixels (N, H, W[, 3]) and labels (N,) of a small set."""
     file = SMALL[name]
     registry = read_registry("registry.json")
     if file not in registry:
         raise ValueError(f"{data_folder() / 'registry.json'} is damaged: no {file}")
-    arrays = read_arrays(file, registry[file])
+    content = read_shipped(file, registry[file])
+    if file.endswith(".zip"):
+        return read_photographs(content, [split], CLASS_NAMES[name])
+    arrays = read_arrays(content)
     return arrays[f"x_{split}"], arrays[f"y_{split}"]
 
 
 def read_full(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read pixels (N, H, W) and labels (N,) of a full set from the cache."""
+    """Read pixels (N, H, W[, 3]) and labels (N,) of a full set, from the cache."""
     full = full_set(name)
-    remedy = (
-        f"`snnl data fetch {name}` downloads it, `snnl data import {name} --from DIR` "
-        f"copies it from a folder"
-    )
+    remedy = f"`snnl data import {name} --from DIR` copies it from a folder"
+    if full.urls:
+        remedy = f"`snnl data fetch {name}` downloads it, {remedy}"
 
-    def read(kind: str) -> np.ndarray:
+    def read(kind: str) -> bytes:
         file = full.splits[split][kind]
         path = cache_folder() / name / file
         content = read_verified(path, full.sha256[file], full.most_bytes(file), remedy)
-        return read_idx(unzip(content, full.sizes[file]))
+        return unzip(content, full.sizes[file])
 
-    pixels, labels = read("images"), read("labels")
+    if "photographs" in full.splits[split]:
+        folders = full.splits[split]["folders"]
+        return read_photographs(read("photographs"), folders, CLASS_NAMES[name])
+    pixels, labels = read_idx(read("images")), read_idx(read("labels"))
     if full.test_rows:
+        rows = read_shipped(full.test_rows["file"], full.test_rows)
         chosen = np.zeros(len(labels), bool)
-        chosen[read_arrays(full.test_rows["file"], full.test_rows)["rows"]] = True
+        chosen[read_arrays(rows)["rows"]] = True
         if split == "train":
             chosen = ~chosen
         pixels, labels = pixels[chosen], labels[chosen]
@@ -152,11 +175,15 @@ def read_full(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(pixels, order="C"), np.array(labels)
 
 
-def read_arrays(file: str, entry: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Read an .npz file of the package; `entry` has its `sha256` and `bytes`."""
+def read_shipped(file: str, entry: dict[str, Any]) -> bytes:
+    """Read a file that is part of the package; `entry` has its `sha256` and `bytes`."""
     remedy = "it comes with the package and with a git clone"
     path = data_folder() / file
-    content = read_verified(path, entry["sha256"], entry["bytes"], remedy)
+    return read_verified(path, entry["sha256"], entry["bytes"], remedy)
+
+
+def read_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """Read the content of an .npz file."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)
 

@@ -8,6 +8,7 @@ from snnl_tutorial.files import data_folder
 SMALL = {
     "mnist": "mnist-5000-1000.npz",
     "fashion-mnist": "fashion-mnist-5000-1000.npz",
+    "plant-seedlings": "plant-seedlings-288-120.zip",
 }
 """The file in data/ of each small set."""
 
@@ -18,11 +19,13 @@ class FullSet(NamedTuple):
     title: str
     """The name to show."""
     urls: list[str]
-    """Mirrors, in order of preference: folders of gzipped files, or one archive."""
+    """Mirrors, in order of preference: folders of gzipped files, or one archive.
+    None if no public address is known: the set can only be imported."""
     download: str
     """The size of the download."""
     splits: dict[str, dict[str, Any]]
-    """For each split, its `images` file, its `labels` file, and the `count` of rows."""
+    """For each split, its `images` file and its `labels` file, or the archive of its
+    `photographs` and the `folders` in it; and the `count` of rows."""
     sha256: dict[str, str]
     """The hash of each file as the cache stores it (unzipped, but for names in .gz)."""
     sizes: dict[str, int]

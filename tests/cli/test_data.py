@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from snnl_tutorial.cli import main
+from snnl_tutorial.datasets.load import load_dataset
 from tests.datasets import fakes
 
 
@@ -73,8 +74,22 @@ def test_list_shows_the_real_sets(monkeypatch, tmp_path, snnl_data):
         ("fashion-mnist", "small", "5,000", "1,000"),
         ("emnist-balanced", "full", "112,800", "18,800"),
         ("emnist-47", "full", "102,223", "14,100"),
+        ("plant-seedlings", "small", "288", "120"),
+        ("plant-seedlings", "full", "4,027", "723"),
     ):
         assert row(output, name, size)[1:3] == counts
+
+
+def test_a_set_without_an_address_is_imported_only(monkeypatch, tmp_path, snnl_data):
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path))
+    command = "snnl data import plant-seedlings --from DIR"
+    assert f"missing: {command}" in snnl_data("list").stdout
+    done = snnl_data("fetch", "plant-seedlings")
+    assert (done.status, done.stdout) == (1, "")
+    assert command in done.stderr
+    assert done.stderr.count("\n") == 1
+    with pytest.raises(FileNotFoundError, match=command):
+        load_dataset("plant-seedlings", "test", "full")
 
 
 def test_fetch_names_the_files_or_says_that_all_are_there(server, tmp_path, snnl_data):

@@ -98,6 +98,8 @@ def write_full_json(folder, *addresses, archive=ARCHIVE):
         "emnist-47": entry(BYMERGE, **zipped),
     }
     (folder / "full.json").write_text(json.dumps(sets))
+    small = {file: {"train": 5000, "test": 1000} for file in registry.SMALL.values()}
+    (folder / "registry.json").write_text(json.dumps(small))
 
 
 # --- how a server can answer ----------------------------------------------------------

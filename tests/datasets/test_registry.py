@@ -4,19 +4,24 @@ import gzip
 import hashlib
 import json
 import os
+import re
+import zipfile
 from pathlib import Path
 
 import make_data
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from snnl_tutorial.datasets.cache import import_files
 from snnl_tutorial.datasets.load import CLASS_NAMES, load_dataset
-from snnl_tutorial.datasets.registry import full_sets
+from snnl_tutorial.datasets.registry import SMALL, full_sets
 
 DATA = Path(__file__).parents[2] / "data"
 NAMES = ["mnist", "fashion-mnist"]
+SEEDLINGS = "plant-seedlings"
+FULL_SEEDLINGS = full_sets()[SEEDLINGS]
 ROWS = "emnist-47-test-rows.npz"
 SPLITS = {"train": ("train", 60_000), "test": ("t10k", 10_000)}
 # A folder as tools/make_data.py --from wants it, for instance SNNL_RAW_DATA=/tmp/raw.
@@ -25,40 +30,48 @@ RAW = Path(os.environ.get("SNNL_RAW_DATA", "not-given"))
 
 def test_the_registry_lists_exactly_the_files_that_are_there():
     registry = json.loads((DATA / "registry.json").read_text())
-    assert {*registry, ROWS} == {path.name for path in DATA.glob("*.npz")}
+    data = [*DATA.glob("*.npz"), *DATA.glob("*.zip")]
+    assert {*registry, ROWS} == {path.name for path in data}
     for file, entry in registry.items():
         content = (DATA / file).read_bytes()
         assert entry["bytes"] == len(content)
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+        counts = re.search(r"-(\d+)-(\d+)\.", file).groups()
+        assert counts == (str(entry["train"]), str(entry["test"]))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SMALL)
 def test_both_registries_know_the_same_published_files(name):
     registry = json.loads((DATA / "registry.json").read_text())
     full = json.loads((DATA / "full.json").read_text())
-    assert full[name]["sha256"] == registry[f"{name}-5000-1000.npz"]["raw_sha256"]
+    assert full[name]["sha256"] == registry[SMALL[name]]["raw_sha256"]
 
 
 def test_every_address_hash_and_file_name_is_well_formed():
     sets = full_sets()
     assert set(sets) == set(CLASS_NAMES)
+    assert [name for name, full in sets.items() if not full.urls] == [SEEDLINGS]
     for full in sets.values():
-        assert full.urls
         for url in full.urls:
             assert url.startswith(("http://", "https://"))
             assert url.endswith(".zip" if full.archive_sha256 else "/")
         for sha256 in filter(None, (full.archive_sha256, *full.sha256.values())):
             assert len(bytes.fromhex(sha256)) == 32
         listed = {
-            split[k] for split in full.splits.values() for k in ("images", "labels")
+            split[k]
+            for split in full.splits.values()
+            for k in ("images", "labels", "photographs")
+            if k in split
         }
         assert listed == set(full.sha256)
 
 
 def test_the_sizes_are_those_of_the_format():
     """The idx header has 16 bytes before images of 28 x 28, and 8 before labels."""
-    for full in full_sets().values():
+    for name, full in full_sets().items():
         assert set(full.sizes) == set(full.sha256)
+        if name == SEEDLINGS:
+            continue  # one archive of photographs
         for split in full.splits.values():
             labels = full.sizes[split["labels"]] - 8
             assert full.sizes[split["images"]] - 16 == 28 * 28 * labels
@@ -89,6 +102,19 @@ def test_the_files_hold_plain_arrays(name):
             assert len(np.unique(index)) == len(index)
             assert index.min() >= 0
             assert index.max() < count
+
+
+def test_the_seedlings_are_jpeg_files_that_pillow_reads_alike():
+    """Read here file by file, in the order of the archive."""
+    images, labels = load_dataset(SEEDLINGS, "test")
+    assert images.shape == (120, 128, 128, 3)
+    with zipfile.ZipFile(DATA / SMALL[SEEDLINGS]) as archive:
+        names = [name for name in archive.namelist() if name.startswith("test/")]
+        for name, image, label in zip(names, images, labels, strict=True):
+            folder = CLASS_NAMES[SEEDLINGS][int(label)].replace(" ", "_")
+            assert name.split("/")[1] == folder
+            pixels = np.asarray(Image.open(archive.open(name)))
+            assert as_bytes(image) == pixels.tobytes()
 
 
 # --- against the published files ------------------------------------------------------
@@ -143,9 +169,32 @@ def test_every_small_row_is_the_published_row_at_its_index(name, split):
         assert label == classes[i]
 
 
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_seedling_is_in_the_same_folder_of_the_full_archive(split):
+    skip_without_raw(SEEDLINGS)
+    with (
+        zipfile.ZipFile(RAW / SEEDLINGS / next(iter(FULL_SEEDLINGS.sha256))) as full,
+        zipfile.ZipFile(DATA / SMALL[SEEDLINGS]) as small,
+    ):
+        chosen = [name for name in small.namelist() if name.startswith(f"{split}/")]
+        assert len(chosen) == {"train": 288, "test": 120}[split]
+        for name in chosen:
+            assert small.read(name) == full.read(name)
+
+
+def test_the_full_seedlings_are_all_photographs(tmp_path, monkeypatch):
+    skip_without_raw(SEEDLINGS)
+    monkeypatch.setenv("SNNL_DATA", str(tmp_path))
+    import_files(SEEDLINGS, RAW / SEEDLINGS)
+    for split, entry in FULL_SEEDLINGS.splits.items():
+        images, labels = load_dataset(SEEDLINGS, split, size="full")
+        assert images.shape == (entry["count"], 128, 128, 3)
+        assert sorted(set(labels.tolist())) == list(range(12))
+
+
 def test_the_files_are_rebuilt_byte_for_byte(tmp_path):
-    skip_without_raw(*NAMES)
+    skip_without_raw(*NAMES, SEEDLINGS)
     make_data.make_data(RAW, tmp_path)
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (DATA / path.name).read_bytes()
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
