@@ -1,13 +1,13 @@
 """Bundle the playground's ES modules into one classic script, or check the bundle.
 
-    python tools/bundle_playground.py            write book/playground/bundle/playground.js
+    python tools/bundle_playground.py            write the bundle
     python tools/bundle_playground.py --check    write nothing; fail if it is outdated
 
-Browsers refuse modules that a page opened as a file asks for, and run classic scripts.
-Each module becomes a function that returns what it exports, in an order in which nothing
-is used before it is made. Only two forms are read, each starting a line:
-`import { a, b } from "./file.js";` and `export` before const, function, async function
-or class.
+The bundle is book/playground/bundle/playground.js. Browsers refuse modules that a page
+opened as a file asks for, and run classic scripts. Each module becomes a function that
+returns what it exports, in an order in which nothing is used before it is made. Only
+two forms are read, each starting a line: `import { a, b } from "./file.js";`, which may
+take several lines, and `export` before const, function, async function or class.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from snnl_tutorial.files import write_atomically
 
-IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (?=(?:const|(?:async )?function|class) (\w+))", re.MULTILINE)
+IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.M)
+EXPORT = re.compile(r"^export (?=(?:const|(?:async )?function|class) (\w+))", re.M)
 HEAD = "// Made of book/playground/*.js by tools/bundle_playground.py.\n"
 
 
@@ -47,10 +47,10 @@ def add_module(
     source = path.read_text(encoding="utf-8")
     for _, used in IMPORT.findall(source):
         add_module(folder, used, modules, (*users, name))
-    body = IMPORT.sub(lambda found: f"const {{{found[1]}}} = {key(found[2])};\n", source)
+    body = IMPORT.sub(lambda use: f"const {{{use[1]}}} = {key(use[2])};\n", source)
     exported = ", ".join(EXPORT.findall(body))
     body = EXPORT.sub("", body)
-    unread = re.search(r"^(?:import|export)\b.*", body, re.MULTILINE)
+    unread = re.search(r"^(?:import|export)\b.*", body, re.M)
     if unread:
         raise BundleError(f"{name}.js: cannot read {unread[0]!r}")
     modules[name] = (

@@ -1,7 +1,7 @@
 """Pages with a playground load its script and style; no other page does.
 
-Jupyter Book would put every script under _static on every page, so these two lie in
-playground/bundle and are copied to the book's _static folder here.
+Jupyter Book would put every script under _static on every page, so these two
+lie in playground/bundle and are copied to the book's _static folder here.
 """
 
 from pathlib import Path
@@ -23,7 +23,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 def add_folder(app: Sphinx, config: Config) -> None:
     """Copy the bundle with the book's other static files."""
-    config.html_static_path.append(str(Path(app.srcdir) / "playground" / "bundle"))
+    folder = Path(app.srcdir) / "playground" / "bundle"
+    config.html_static_path.append(str(folder))
 
 
 def load_where_used(

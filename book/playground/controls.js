@@ -87,6 +87,7 @@ export function toolBar(model) {
     seed.draw();
     undo.disabled = !model.past.length;
     redo.disabled = !model.future.length;
+    another.disabled = model.state.preset === "six"; // it is drawn by hand
     clear.disabled = !model.state.points.length;
   };
   const element = html("div", { class: "bar" }, tool.element, undo, redo, clear, html("span", { class: "gap" }), another, seed.element);
@@ -128,7 +129,7 @@ export function pointBar(model) {
 
 /** What is drawn into the plane. */
 export function layerBar(model) {
-  const names = { lines: "pick lines", arrows: "where all go", trails: "trails" };
+  const names = { lines: "lines", arrows: "arrows", trails: "trails" };
   const boxes = Object.entries(names).map(([layer, text]) => checkbox(text, () => model.layers[layer], (on) => {
     model.layers[layer] = on;
     model.notify();
@@ -138,7 +139,7 @@ export function layerBar(model) {
   const draw = () => {
     boxes.forEach((box) => box.draw());
     const slope = Math.max(0, ...model.result.gradient.map(([x, y]) => Math.hypot(x, y)));
-    longest.textContent = `longest arrow: ${show(slope, 2)}`;
+    longest.textContent = `longest arrow ${show(slope, 2)}`;
   };
   return { element: html("div", { class: "bar layers" }, ...boxes.map((box) => box.element), longest, key), draw };
 }
@@ -191,7 +192,7 @@ export function descentControls(model, player) {
     input: () => model.edit({ rate: Number((10 ** rate.value).toPrecision(2)) }, "rate"),
     change: () => model.settle(),
   });
-  const shown = html("output");
+  const shown = html("span", { class: "value" });
   const schedule = html("span", {}, "annealed: T = 1 / (1 + step)", html("sup", {}, "0.55"));
   const anneal = checkbox(schedule, () => model.state.annealed, (on) => model.anneal(on));
   const draw = () => {

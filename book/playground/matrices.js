@@ -103,8 +103,10 @@ class HeatMap {
     const row = order.indexOf(looking);
     const column = order.indexOf(hover?.j);
     const parts = [];
-    if (row >= 0) parts.push(svg("rect", { class: "looked", x: 0, y: row, width: n, height: 1 }));
-    if (row >= 0 && column >= 0) parts.push(svg("rect", { class: "cell", x: column, y: row, width: 1, height: 1 }));
+    const frame = (x, width) => ["under", "over"].forEach((name) =>
+      parts.push(svg("rect", { class: name, x, y: row, width, height: 1 })));
+    if (row >= 0) frame(0, n);
+    if (row >= 0 && column >= 0) frame(column, 1);
     replace(this.overlay, parts);
     const key = order.map((i) => state.labels[i]).join();
     if (key === this.sideKey) return;

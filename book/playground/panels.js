@@ -10,8 +10,8 @@ const QUIET = 700; // milliseconds without a change before the loss is read alou
 
 /** The exact loss beside chance, and the published form beside it. */
 export function lossCard(model) {
-  const exact = html("output", { class: "exact" });
-  const published = html("output", { class: "published" });
+  const exact = html("span", { class: "value exact" });
+  const published = html("span", { class: "value published" });
   const verdict = html("span", { class: "verdict" });
   const bar = html("span", { class: "fill" });
   const mark = html("span", { class: "chance" });

@@ -41,17 +41,17 @@ function moons(random) {
   return curves(44, (label, way) => {
     const [x, y] = circle(way / 2 + 0.01, 1.5);
     const [a, b] = label ? [0.75 - x, 0.45 - y] : [x - 0.75, y - 0.45];
-    return near(random, a, b, 0.27);
+    return near(random, a, b, 0.32);
   });
 }
 
 function rings(random) {
-  return curves(52, (label, way) => near(random, ...circle(way, label ? 2.1 : 0.9), 0.36));
+  return curves(52, (label, way) => near(random, ...circle(way, label ? 2.1 : 0.9), 0.3));
 }
 
 function xor(random) {
   const corners = [[1.2, 1.2], [-1.2, 1.2], [-1.2, -1.2], [1.2, -1.2]];
-  return heaps(random, corners, 10, 0.75, (c) => c % 2);
+  return heaps(random, corners, 10, 0.55, (c) => c % 2);
 }
 
 function randomLabels(random) {
@@ -79,7 +79,7 @@ export const PRESETS = [
   ["clusters", "clusters", clusters, { distance: "cosine", temperature: 0.1 }],
   ["moons", "two moons", moons, { distance: "sqeuclidean", temperature: 0.1 }],
   ["rings", "rings", rings, { distance: "sqeuclidean", temperature: 0.3 }],
-  ["xor", "XOR", xor, { distance: "sqeuclidean", temperature: 0.5 }],
+  ["xor", "XOR", xor, { distance: "sqeuclidean", temperature: 1 }],
   ["random", "random labels", randomLabels, { distance: "sqeuclidean", temperature: 1 }],
   ["ten", "ten classes", tenClasses, { distance: "cosine", temperature: 0.1 }],
   ["lonely", "one lonely point", lonely, { distance: "cosine", temperature: 0.1 }],

@@ -772,17 +772,17 @@ function moons(random) {
   return curves(44, (label, way) => {
     const [x, y] = circle(way / 2 + 0.01, 1.5);
     const [a, b] = label ? [0.75 - x, 0.45 - y] : [x - 0.75, y - 0.45];
-    return near(random, a, b, 0.27);
+    return near(random, a, b, 0.32);
   });
 }
 
 function rings(random) {
-  return curves(52, (label, way) => near(random, ...circle(way, label ? 2.1 : 0.9), 0.36));
+  return curves(52, (label, way) => near(random, ...circle(way, label ? 2.1 : 0.9), 0.3));
 }
 
 function xor(random) {
   const corners = [[1.2, 1.2], [-1.2, 1.2], [-1.2, -1.2], [1.2, -1.2]];
-  return heaps(random, corners, 10, 0.75, (c) => c % 2);
+  return heaps(random, corners, 10, 0.55, (c) => c % 2);
 }
 
 function randomLabels(random) {
@@ -810,7 +810,7 @@ const PRESETS = [
   ["clusters", "clusters", clusters, { distance: "cosine", temperature: 0.1 }],
   ["moons", "two moons", moons, { distance: "sqeuclidean", temperature: 0.1 }],
   ["rings", "rings", rings, { distance: "sqeuclidean", temperature: 0.3 }],
-  ["xor", "XOR", xor, { distance: "sqeuclidean", temperature: 0.5 }],
+  ["xor", "XOR", xor, { distance: "sqeuclidean", temperature: 1 }],
   ["random", "random labels", randomLabels, { distance: "sqeuclidean", temperature: 1 }],
   ["ten", "ten classes", tenClasses, { distance: "cosine", temperature: 0.1 }],
   ["lonely", "one lonely point", lonely, { distance: "cosine", temperature: 0.1 }],
@@ -1023,6 +1023,7 @@ function toolBar(model) {
     seed.draw();
     undo.disabled = !model.past.length;
     redo.disabled = !model.future.length;
+    another.disabled = model.state.preset === "six"; // it is drawn by hand
     clear.disabled = !model.state.points.length;
   };
   const element = html("div", { class: "bar" }, tool.element, undo, redo, clear, html("span", { class: "gap" }), another, seed.element);
@@ -1064,7 +1065,7 @@ function pointBar(model) {
 
 /** What is drawn into the plane. */
 function layerBar(model) {
-  const names = { lines: "pick lines", arrows: "where all go", trails: "trails" };
+  const names = { lines: "lines", arrows: "arrows", trails: "trails" };
   const boxes = Object.entries(names).map(([layer, text]) => checkbox(text, () => model.layers[layer], (on) => {
     model.layers[layer] = on;
     model.notify();
@@ -1074,7 +1075,7 @@ function layerBar(model) {
   const draw = () => {
     boxes.forEach((box) => box.draw());
     const slope = Math.max(0, ...model.result.gradient.map(([x, y]) => Math.hypot(x, y)));
-    longest.textContent = `longest arrow: ${show(slope, 2)}`;
+    longest.textContent = `longest arrow ${show(slope, 2)}`;
   };
   return { element: html("div", { class: "bar layers" }, ...boxes.map((box) => box.element), longest, key), draw };
 }
@@ -1127,7 +1128,7 @@ function descentControls(model, player) {
     input: () => model.edit({ rate: Number((10 ** rate.value).toPrecision(2)) }, "rate"),
     change: () => model.settle(),
   });
-  const shown = html("output");
+  const shown = html("span", { class: "value" });
   const schedule = html("span", {}, "annealed: T = 1 / (1 + step)", html("sup", {}, "0.55"));
   const anneal = checkbox(schedule, () => model.state.annealed, (on) => model.anneal(on));
   const draw = () => {
@@ -1609,8 +1610,10 @@ class HeatMap {
     const row = order.indexOf(looking);
     const column = order.indexOf(hover?.j);
     const parts = [];
-    if (row >= 0) parts.push(svg("rect", { class: "looked", x: 0, y: row, width: n, height: 1 }));
-    if (row >= 0 && column >= 0) parts.push(svg("rect", { class: "cell", x: column, y: row, width: 1, height: 1 }));
+    const frame = (x, width) => ["under", "over"].forEach((name) =>
+      parts.push(svg("rect", { class: name, x, y: row, width, height: 1 })));
+    if (row >= 0) frame(0, n);
+    if (row >= 0 && column >= 0) frame(column, 1);
     replace(this.overlay, parts);
     const key = order.map((i) => state.labels[i]).join();
     if (key === this.sideKey) return;
@@ -1986,8 +1989,8 @@ const QUIET = 700; // milliseconds without a change before the loss is read alou
 
 /** The exact loss beside chance, and the published form beside it. */
 function lossCard(model) {
-  const exact = html("output", { class: "exact" });
-  const published = html("output", { class: "published" });
+  const exact = html("span", { class: "value exact" });
+  const published = html("span", { class: "value published" });
   const verdict = html("span", { class: "verdict" });
   const bar = html("span", { class: "fill" });
   const mark = html("span", { class: "chance" });
