@@ -22,7 +22,10 @@ export function descend(state, memory) {
   const moved = state.optimizer === "adam" ? adamStep : plainStep;
   const next = moved(state.points, gradient, state.rate, memory);
   const temperature = state.annealed ? annealedTemperature(step) : state.temperature;
-  return { state: { ...state, points: next.points, step, temperature }, memory: next.memory };
+  return {
+    state: { ...state, points: next.points, step, temperature },
+    memory: next.memory,
+  };
 }
 
 function plainStep(points, gradient, rate) {
@@ -36,11 +39,17 @@ function adamStep(points, gradient, rate, memory) {
   const count = (memory?.count ?? 0) + 1;
   const blend = (old, now, decay) => decay * old + (1 - decay) * now;
   const mean = gradient.map((row, i) =>
-    row.map((g, k) => blend(memory?.mean[i][k] ?? 0, g, DECAY[0])));
+    row.map((g, k) => blend(memory?.mean[i][k] ?? 0, g, DECAY[0])),
+  );
   const square = gradient.map((row, i) =>
-    row.map((g, k) => blend(memory?.square[i][k] ?? 0, g * g, DECAY[1])));
+    row.map((g, k) => blend(memory?.square[i][k] ?? 0, g * g, DECAY[1])),
+  );
   const [first, second] = DECAY.map((decay) => 1 - decay ** count);
-  const moved = points.map((point, i) => point.map((x, k) =>
-    x - (rate * mean[i][k]) / first / (Math.sqrt(square[i][k] / second) + TINY)));
+  const moved = points.map((point, i) =>
+    point.map(
+      (x, k) =>
+        x - (rate * mean[i][k]) / first / (Math.sqrt(square[i][k] / second) + TINY),
+    ),
+  );
   return { points: moved, memory: { count, mean, square } };
 }

@@ -61,14 +61,32 @@ export function styleOf(label) {
   return label === UNLABELED ? "none" : `c${label}`;
 }
 
-const corners = (count, turn = 0) => Array.from({ length: count }, (_, k) => {
-  const angle = 2 * Math.PI * (k / count + turn) - Math.PI / 2;
-  return [Math.cos(angle), Math.sin(angle)];
-});
+const corners = (count, turn = 0) =>
+  Array.from({ length: count }, (_, k) => {
+    const angle = 2 * Math.PI * (k / count + turn) - Math.PI / 2;
+    return [Math.cos(angle), Math.sin(angle)];
+  });
 const star = corners(10).map(([x, y], k) => (k % 2 ? [0.5 * x, 0.5 * y] : [x, y]));
-const plus = [[1, 3], [3, 3], [3, 1], [1, 1]].flatMap((_, k) => {
-  const turn = ([x, y]) => [[x, y], [-y, x], [-x, -y], [y, -x]][k];
-  return [[0.36, 0.95], [0.36, 0.36], [0.95, 0.36]].map(turn).reverse();
+const plus = [
+  [1, 3],
+  [3, 3],
+  [3, 1],
+  [1, 1],
+].flatMap((_, k) => {
+  const turn = ([x, y]) =>
+    [
+      [x, y],
+      [-y, x],
+      [-x, -y],
+      [y, -x],
+    ][k];
+  return [
+    [0.36, 0.95],
+    [0.36, 0.36],
+    [0.95, 0.36],
+  ]
+    .map(turn)
+    .reverse();
 });
 const cross = plus.map(([x, y]) => [0.72 * (x - y), 0.72 * (x + y)]);
 const polygons = [

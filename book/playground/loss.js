@@ -26,9 +26,7 @@ export function distanceMatrix(points, distance) {
 export function evaluate({ points, labels, temperature, distance = "cosine" }) {
   check({ points, labels, temperature, distance });
   const distances = distanceMatrix(points, distance);
-  const rows = distances.map((row, i) =>
-    pickFrom(row, temperature, labels, i),
-  );
+  const rows = distances.map((row, i) => pickFrom(row, temperature, labels, i));
   const anchors = rows.map((row) => row.anchor);
   const rowLosses = rows.map((row) => row.loss);
   const count = Math.max(1, anchors.filter(Boolean).length);
@@ -38,7 +36,8 @@ export function evaluate({ points, labels, temperature, distance = "cosine" }) {
   return {
     loss: sum(rowLosses) / count,
     rowLosses,
-    gradient: distance === "cosine" ? cosineChain(points, slopes) : squareChain(points, slopes),
+    gradient:
+      distance === "cosine" ? cosineChain(points, slopes) : squareChain(points, slopes),
     distances,
     probability: rows.map((row) => row.probability),
     force,
@@ -78,14 +77,16 @@ export function kindOf(labels, i, j) {
 /** d ell / d x from the slopes d ell / d d_ij, for d = |x_i - x_j|^2. */
 function squareChain(points, slopes) {
   const gradient = points.map((point) => point.map(() => 0));
-  slopes.forEach((row, i) => row.forEach((slope, j) => {
-    if (slope === 0) return;
-    for (let k = 0; k < points[i].length; k += 1) {
-      const part = 2 * slope * (points[i][k] - points[j][k]);
-      gradient[i][k] += part;
-      gradient[j][k] -= part;
-    }
-  }));
+  slopes.forEach((row, i) =>
+    row.forEach((slope, j) => {
+      if (slope === 0) return;
+      for (let k = 0; k < points[i].length; k += 1) {
+        const part = 2 * slope * (points[i][k] - points[j][k]);
+        gradient[i][k] += part;
+        gradient[j][k] -= part;
+      }
+    }),
+  );
   return gradient;
 }
 
@@ -93,13 +94,15 @@ function squareChain(points, slopes) {
 function cosineChain(points, slopes) {
   const { rows, lengths } = unitRows(points);
   const turned = points.map((point) => point.map(() => 0));
-  slopes.forEach((row, i) => row.forEach((slope, j) => {
-    if (slope === 0) return;
-    for (let k = 0; k < points[i].length; k += 1) {
-      turned[i][k] -= slope * rows[j][k];
-      turned[j][k] -= slope * rows[i][k];
-    }
-  }));
+  slopes.forEach((row, i) =>
+    row.forEach((slope, j) => {
+      if (slope === 0) return;
+      for (let k = 0; k < points[i].length; k += 1) {
+        turned[i][k] -= slope * rows[j][k];
+        turned[j][k] -= slope * rows[i][k];
+      }
+    }),
+  );
   return turned.map((row, i) => {
     const along = dot(row, rows[i]);
     const factor = lengths[i] > 0 ? 1 / lengths[i] : 0; // zeros have no direction
@@ -110,7 +113,9 @@ function cosineChain(points, slopes) {
 /** The rows x / |x|, zeros for zeros, and their lengths. */
 function unitRows(points) {
   const lengths = points.map((point) => Math.hypot(...point));
-  const rows = points.map((point, i) => point.map((x) => (lengths[i] > 0 ? x / lengths[i] : 0)));
+  const rows = points.map((point, i) =>
+    point.map((x) => (lengths[i] > 0 ? x / lengths[i] : 0)),
+  );
   return { rows, lengths };
 }
 
@@ -122,7 +127,9 @@ function check({ points, labels, temperature, distance }) {
     throw new RangeError(`distance must be "cosine" or "sqeuclidean"; got ${distance}`);
   }
   if (points.length !== labels.length) {
-    throw new RangeError(`labels must be ${points.length}, one a point; got ${labels.length}`);
+    throw new RangeError(
+      `labels must be ${points.length}, one a point; got ${labels.length}`,
+    );
   }
   if (!points.every((point) => point.every(Number.isFinite))) {
     throw new RangeError("points must be finite numbers");

@@ -1,50 +1,48 @@
 // The matrices as heat maps: distance, probability, mask, and p - q. A cell and a pair of
 // points are linked: the pointer on one names the other.
 import { html, replace, set, show, styleOf, svg } from "./dom.js";
-import { kindOf } from "./loss.js";
-import { pairText } from "./stage.js";
+import { KINDS, maskColor } from "./matrix_kinds.js";
+import { pairText } from "./words.js";
 
-// The color map cividis at nine places, as in the chapters' figures.
-const CIVIDIS = ["00224e", "1a386f", "434e6c", "61656f", "7d7c78", "9b9476", "bbae6d", "dcc95a", "fee838"]
-  .map((code) => [0, 2, 4].map((k) => parseInt(code.slice(k, k + 2), 16)));
-const PULL = [22, 126, 200];
-const PUSH = [217, 95, 14];
-const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-
-const KINDS = [
-  { name: "distance", symbol: "d", values: "distances", scale: (top) => `0 to ${top}`, color: cividis },
-  { name: "probability", symbol: "p", values: "probability", scale: (top) => `0 to ${top}`, color: cividis },
-  { name: "mask", symbol: "", words: "who is whose partner", scale: () => "partner, stranger" },
-  { name: "pull and push", symbol: "p\u00a0−\u00a0q", values: "force", scale: (top) => `±${top}`, color: forceColor },
-];
+const MOVES = {
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+};
 
 export class Matrices {
   constructor(model) {
     this.model = model;
-    this.maps = KINDS.map((kind) => new HeatMap(model, kind, this));
+    this.maps = KINDS.map((kind) => new HeatMap(model, kind));
     this.readout = html("p", { class: "readout", "aria-live": "polite" });
-    this.element = html("div", {}, html("div", { class: "maps" }, ...this.maps.map((map) => map.element)), this.readout);
+    const maps = html("div", { class: "maps" }, ...this.maps.map((map) => map.element));
+    this.element = html("div", {}, maps, this.readout);
   }
 
   draw() {
     this.maps.forEach((map) => map.draw());
+    this.readout.textContent = this.describe();
+  }
+
+  describe() {
     const { hover, looking, state } = this.model;
-    this.readout.textContent = hover?.j in state.points ? pairText(this.model, hover.i, hover.j)
-      : looking in state.points ? `The frame marks the row of point ${looking + 1}: whom it sees. Point at a cell to see the pair.`
-        : "Point at a cell, or go there with the arrow keys, to see the pair.";
+    if (hover?.j in state.points) return pairText(this.model, hover.i, hover.j);
+    return looking in state.points
+      ? `The frame marks whom point ${looking + 1} sees. Point at a cell to see the pair.`
+      : "Point at a cell, or go there with the arrow keys, to see the pair.";
   }
 }
 
 class HeatMap {
-  constructor(model, kind, group) {
+  constructor(model, kind) {
     this.model = model;
     this.kind = kind;
-    this.group = group;
     this.cell = [0, 0];
     this.canvas = html("canvas", { width: 1, height: 1 });
-    this.overlay = svg("svg", { preserveAspectRatio: "none", "aria-hidden": "true" });
-    this.sides = svg("svg", { class: "side", preserveAspectRatio: "none", "aria-hidden": "true" });
-    this.heads = svg("svg", { class: "head", preserveAspectRatio: "none", "aria-hidden": "true" });
+    [this.overlay, this.side, this.head] = ["cells", "side", "head"].map((name) =>
+      svg("svg", { class: name, preserveAspectRatio: "none", "aria-hidden": "true" }),
+    );
     this.box = html(
       "div",
       {
@@ -55,30 +53,35 @@ class HeatMap {
         pointerdown: (event) => this.look(event),
         pointerleave: () => model.point(null),
         keydown: (event) => this.key(event),
-        focus: () => { if (this.box.matches(":focus-visible")) this.show(); },
+        focus: () => this.box.matches(":focus-visible") && this.show(),
         blur: () => model.point(null),
       },
-      this.canvas, this.overlay, this.sides, this.heads,
+      this.canvas,
+      this.overlay,
+      this.side,
+      this.head,
     );
     this.caption = html("figcaption");
     this.element = html("figure", {}, this.box, this.caption);
   }
 
   draw() {
-    const { order, result } = this.model;
-    const { name, symbol } = this.kind;
-    const values = result[this.kind.values];
-    const top = Math.max(1e-12, ...(values ?? []).flatMap((row) => [...row].map(Math.abs)));
-    this.paint(order, (i, j) => (values ? this.kind.color(values[i][j] / top) : maskColor(this.model, i, j)));
-    this.frame(order);
+    const { order, result, state } = this.model;
+    const { name, symbol, values, color } = this.kind;
+    const rows = values ? result[values] : [];
+    const top = Math.max(1e-12, ...rows.flatMap((row) => [...row].map(Math.abs)));
+    const colorOf = values
+      ? (i, j) => color(rows[i][j] / top)
+      : (i, j) => maskColor(state.labels, i, j);
+    this.paint(order, colorOf);
+    this.mark(order);
+    this.markClasses(order);
     const scale = this.kind.scale(show(top));
-    replace(this.caption, [
-      html("strong", {}, name), ` ${symbol}`, html("span", { class: `scale ${name.replace(/ /g, "-")}` }, scale),
-    ]);
-    set(this.box, {
-      "aria-label": `Matrix of ${name}, ${order.length} by ${order.length}: ` +
-        `${this.kind.words ?? scale}. Arrow keys go from cell to cell.`,
-    });
+    const bar = html("span", { class: `scale ${name.replace(/ /g, "-")}` }, scale);
+    replace(this.caption, [html("strong", {}, name), ` ${symbol}`, bar]);
+    const size = `${order.length} by ${order.length}`;
+    const words = `Matrix of ${name}, ${size}: ${scale}.`;
+    set(this.box, { "aria-label": `${words} Arrow keys go from cell to cell.` });
   }
 
   paint(order, colorOf) {
@@ -87,42 +90,55 @@ class HeatMap {
     if (this.canvas.width !== n) Object.assign(this.canvas, { width: n, height: n });
     const context = this.canvas.getContext("2d");
     const image = context.createImageData(n, n);
-    order.forEach((i, row) => order.forEach((j, column) => {
-      image.data.set(colorOf(i, j), 4 * (row * n + column));
-    }));
+    order.forEach((i, row) => {
+      order.forEach((j, column) => {
+        image.data.set(colorOf(i, j), 4 * (row * n + column));
+      });
+    });
     context.putImageData(image, 0, 0);
   }
 
-  /** The row that is looked at, the cell, and the classes along the sides. */
-  frame(order) {
-    const { hover, looking, state } = this.model;
+  /** Frames the row that is looked at, and the cell. */
+  mark(order) {
+    const { hover, looking } = this.model;
     const n = order.length;
+    const [row, column] = [order.indexOf(looking), order.indexOf(hover?.j)];
+    const frame = (x, width) =>
+      ["under", "over"].map((name) =>
+        svg("rect", { class: name, x, y: row, width, height: 1 }),
+      );
     set(this.overlay, { viewBox: `0 0 ${n || 1} ${n || 1}` });
-    set(this.sides, { viewBox: `0 0 1 ${n || 1}` });
-    set(this.heads, { viewBox: `0 0 ${n || 1} 1` });
-    const row = order.indexOf(looking);
-    const column = order.indexOf(hover?.j);
-    const parts = [];
-    const frame = (x, width) => ["under", "over"].forEach((name) =>
-      parts.push(svg("rect", { class: name, x, y: row, width, height: 1 })));
-    if (row >= 0) frame(0, n);
-    if (row >= 0 && column >= 0) frame(column, 1);
-    replace(this.overlay, parts);
-    const key = order.map((i) => state.labels[i]).join();
-    if (key === this.sideKey) return;
-    this.sideKey = key;
-    const strip = (across) => order.map((i, k) => svg("rect", {
-      class: styleOf(state.labels[i]), [across]: k, width: 1.02, height: 1.02,
-    }));
-    replace(this.sides, strip("y"));
-    replace(this.heads, strip("x"));
+    replace(this.overlay, [
+      ...(row >= 0 ? frame(0, n) : []),
+      ...(row >= 0 && column >= 0 ? frame(column, 1) : []),
+    ]);
+  }
+
+  /** The classes as colors along two sides. */
+  markClasses(order) {
+    const classes = order.map((i) => styleOf(this.model.state.labels[i]));
+    if (classes.join() === this.classes) return;
+    this.classes = classes.join();
+    const n = order.length || 1;
+    const strip = (across) =>
+      classes.map((name, k) =>
+        svg("rect", { class: name, [across]: k, width: 1.02, height: 1.02 }),
+      );
+    set(this.side, { viewBox: `0 0 1 ${n}` });
+    set(this.head, { viewBox: `0 0 ${n} 1` });
+    replace(this.side, strip("y"));
+    replace(this.head, strip("x"));
   }
 
   look(event) {
     const { order } = this.model;
     const box = this.canvas.getBoundingClientRect();
-    const at = (share) => Math.max(0, Math.min(order.length - 1, Math.floor(share * order.length)));
-    this.cell = [at((event.clientY - box.top) / box.height), at((event.clientX - box.left) / box.width)];
+    const at = (share) =>
+      Math.max(0, Math.min(order.length - 1, Math.floor(share * order.length)));
+    this.cell = [
+      at((event.clientY - box.top) / box.height),
+      at((event.clientX - box.left) / box.width),
+    ];
     this.show();
   }
 
@@ -140,21 +156,4 @@ class HeatMap {
     this.cell = this.cell.map((k, axis) => Math.max(0, Math.min(last, k + move[axis])));
     this.show();
   }
-}
-
-function cividis(share) {
-  const place = Math.max(0, Math.min(1, share)) * (CIVIDIS.length - 1);
-  const k = Math.min(CIVIDIS.length - 2, Math.floor(place));
-  const mix = CIVIDIS[k].map((low, c) => low + (CIVIDIS[k + 1][c] - low) * (place - k));
-  return [...mix, 255];
-}
-
-function maskColor({ state }, i, j) {
-  const kind = kindOf(state.labels, i, j);
-  if (kind === "partner") return [...PULL, 255];
-  return kind === "stranger" ? [128, 128, 128, 70] : [0, 0, 0, 0];
-}
-
-function forceColor(share) {
-  return [...(share < 0 ? PULL : PUSH), Math.round(255 * Math.sqrt(Math.abs(share)))];
 }

@@ -1,23 +1,20 @@
 // What the page knows: the state, how it came about, and what is computed from it.
+import { Computed } from "./computed.js";
 import { annealedTemperature, descend } from "./descent.js";
-import { UNLABELED, evaluate } from "./loss.js";
-import { publishedLoss } from "./published.js";
+import { UNLABELED } from "./loss.js";
 import { CLASSES, MOST_POINTS, startOf } from "./state.js";
-import { chanceLevels, landscape } from "./temperature.js";
 
 const REMEMBERED = 200;
 const LONGEST_TRAIL = 120;
 const TOO_FAR = 1e6;
-const MOMENT = 200; // milliseconds
 
-export class Model {
+export class Model extends Computed {
   constructor(state, notify) {
+    super();
     this.notify = notify;
     this.past = [];
     this.future = [];
     this.merged = "";
-    this.kept = {};
-    this.landscapeUntil = 0; // when its curves may be computed anew
     this.hover = null; // {i} or {i, j}: what the pointer is on
     this.tool = "move";
     this.newClass = 0;
@@ -86,7 +83,7 @@ export class Model {
     this.playing = false;
     this.settle();
     to.push(this.state);
-    this.landscapeUntil = 0;
+    this.refresh();
     this.message = "";
     this.begin(from.pop());
   }
@@ -94,7 +91,7 @@ export class Model {
   load(state) {
     this.remember("");
     this.playing = false;
-    this.landscapeUntil = 0;
+    this.refresh();
     this.message = "";
     this.hover = null;
     this.begin(state);
@@ -105,6 +102,7 @@ export class Model {
   }
 
   choose(i) {
+    this.message = "";
     this.state = { ...this.state, chosen: i };
     this.notify();
   }
@@ -121,7 +119,10 @@ export class Model {
   }
 
   move(i, place, merge) {
-    this.edit({ points: this.state.points.map((old, j) => (j === i ? place : old)) }, merge);
+    this.edit(
+      { points: this.state.points.map((old, j) => (j === i ? place : old)) },
+      merge,
+    );
   }
 
   label(i, label) {
@@ -133,7 +134,9 @@ export class Model {
     const used = Math.max(-1, ...this.state.labels);
     const old = this.state.labels[i];
     if (old === UNLABELED) return 0;
-    return old >= Math.min(used + (used < 1 ? 1 : 0), CLASSES - 1) ? UNLABELED : old + 1;
+    return old >= Math.min(used + (used < 1 ? 1 : 0), CLASSES - 1)
+      ? UNLABELED
+      : old + 1;
   }
 
   add(place, merge = "") {
@@ -144,7 +147,10 @@ export class Model {
       return;
     }
     const chosen = points.length;
-    this.edit({ points: [...points, place], labels: [...labels, this.newClass], chosen }, merge);
+    this.edit(
+      { points: [...points, place], labels: [...labels, this.newClass], chosen },
+      merge,
+    );
   }
 
   remove(i) {
@@ -163,18 +169,21 @@ export class Model {
   }
 
   anneal(annealed) {
-    const temperature = annealed ? annealedTemperature(this.state.step) : this.state.temperature;
+    const temperature = annealed
+      ? annealedTemperature(this.state.step)
+      : this.state.temperature;
     this.edit({ annealed, temperature });
   }
 
-  /** Some steps of descent; false where it can go no further. */
+  /** Some steps of descent; it ends where the points fly away. */
   descend(steps) {
     this.remember("descent");
     if (!this.curve.length) this.record();
     for (let k = 0; k < steps; k += 1) {
       const { state, memory } = descend(this.state, this.memory);
       if (!state.points.flat().every((x) => Math.abs(x) < TOO_FAR)) {
-        this.message = "The step was too large, and the points flew away. Undo, or take a smaller rate.";
+        this.message =
+          "The step was too large, and the points flew away. Undo, or take a smaller rate.";
         this.playing = false;
         break;
       }
@@ -185,11 +194,12 @@ export class Model {
     this.notify();
   }
 
+  /** Notes the loss, and the points: all at first, later every second, fourth... */
   record() {
     const { step, temperature, points } = this.state;
     this.curve.push({ step, temperature, loss: this.result.loss });
     if ((step - this.start.step) % this.stride === 0) this.trail.push(points);
-    if (this.trail.length > LONGEST_TRAIL) { // every second of them will do
+    if (this.trail.length > LONGEST_TRAIL) {
       this.trail = this.trail.filter((_, k) => k % 2 === 0);
       this.stride *= 2;
     }
@@ -201,53 +211,9 @@ export class Model {
     this.playing = false;
     this.message = "";
     const { points, labels, step } = this.start;
-    const temperature = this.state.annealed ? annealedTemperature(step) : this.state.temperature;
+    const temperature = this.state.annealed
+      ? annealedTemperature(step)
+      : this.state.temperature;
     this.begin({ ...this.state, points, labels, step, temperature });
-  }
-
-  get result() {
-    return this.keep("result", [this.state], () => evaluate(this.state));
-  }
-
-  get published() {
-    return this.keep("published", [this.state], () => publishedLoss(this.state));
-  }
-
-  /** The curves over T. While points move, those of a moment ago will do for a moment. */
-  get landscape() {
-    const { points, labels, distance } = this.state;
-    const kept = this.kept.landscape;
-    if (kept && performance.now() < this.landscapeUntil) {
-      const late = kept.of[0] !== points || kept.of[1] !== labels || kept.of[2] !== distance;
-      if (late) this.later ??= setTimeout(() => { this.later = null; this.notify(); }, MOMENT);
-      return kept.value;
-    }
-    return this.keep("landscape", [points, labels, distance], () => {
-      this.landscapeUntil = performance.now() + MOMENT;
-      return landscape(this.state);
-    });
-  }
-
-  get chance() {
-    const { batch } = this.landscape;
-    return this.keep("chance", [batch, this.state.temperature], () =>
-      chanceLevels(batch, [this.state.temperature])[0]);
-  }
-
-  /** The points in the order of the matrices: by class, the unlabeled last. */
-  get order() {
-    const { labels } = this.state;
-    const rank = (i) => (labels[i] === UNLABELED ? CLASSES : labels[i]);
-    return this.keep("order", [labels], () =>
-      labels.map((_, i) => i).sort((a, b) => rank(a) - rank(b) || a - b));
-  }
-
-  /** Computes a value once for the same things. */
-  keep(name, of, compute) {
-    const kept = this.kept[name];
-    if (!kept || kept.of.some((thing, k) => thing !== of[k])) {
-      this.kept[name] = { of, value: compute() };
-    }
-    return this.kept[name].value;
   }
 }

@@ -2,11 +2,15 @@
 import { UNLABELED } from "./loss.js";
 import { gaussian, randomNumbers } from "./random.js";
 
-const near = (random, x, y, spread) =>
-  [x + spread * gaussian(random), y + spread * gaussian(random)];
+const near = (random, x, y, spread) => [
+  x + spread * gaussian(random),
+  y + spread * gaussian(random),
+];
 
-const circle = (turn, radius) =>
-  [radius * Math.cos(2 * Math.PI * turn), radius * Math.sin(2 * Math.PI * turn)];
+const circle = (turn, radius) => [
+  radius * Math.cos(2 * Math.PI * turn),
+  radius * Math.sin(2 * Math.PI * turn),
+];
 
 /** `count` points round each center, labeled by `labelOf(center, point)`. */
 function heaps(random, centers, count, spread, labelOf) {
@@ -23,7 +27,9 @@ function heaps(random, centers, count, spread, labelOf) {
 /** `count` points of two classes by turns, placed by `place(class, share of the way)`. */
 function curves(count, place) {
   const labels = Array.from({ length: count }, (_, k) => k % 2);
-  const points = labels.map((label, k) => place(label, Math.floor(k / 2) / (count / 2)));
+  const points = labels.map((label, k) =>
+    place(label, Math.floor(k / 2) / (count / 2)),
+  );
   return { points, labels };
 }
 
@@ -46,11 +52,18 @@ function moons(random) {
 }
 
 function rings(random) {
-  return curves(52, (label, way) => near(random, ...circle(way, label ? 2.1 : 0.9), 0.3));
+  return curves(52, (label, way) =>
+    near(random, ...circle(way, label ? 2.1 : 0.9), 0.3),
+  );
 }
 
 function xor(random) {
-  const corners = [[1.2, 1.2], [-1.2, 1.2], [-1.2, -1.2], [1.2, -1.2]];
+  const corners = [
+    [1.2, 1.2],
+    [-1.2, 1.2],
+    [-1.2, -1.2],
+    [1.2, -1.2],
+  ];
   return heaps(random, corners, 10, 0.55, (c) => c % 2);
 }
 
@@ -64,7 +77,13 @@ function tenClasses(random) {
 }
 
 function lonely(random) {
-  const drawn = heaps(random, [0.38, 0.5, 0.62].map((turn) => circle(turn, 2)), 9, 0.2, (c) => c);
+  const drawn = heaps(
+    random,
+    [0.38, 0.5, 0.62].map((turn) => circle(turn, 2)),
+    9,
+    0.2,
+    (c) => c,
+  );
   return { points: [...drawn.points, [2.1, 0.3]], labels: [...drawn.labels, 3] };
 }
 
@@ -80,7 +99,12 @@ export const PRESETS = [
   ["moons", "two moons", moons, { distance: "sqeuclidean", temperature: 0.1 }],
   ["rings", "rings", rings, { distance: "sqeuclidean", temperature: 0.3 }],
   ["xor", "XOR", xor, { distance: "sqeuclidean", temperature: 1 }],
-  ["random", "random labels", randomLabels, { distance: "sqeuclidean", temperature: 1 }],
+  [
+    "random",
+    "random labels",
+    randomLabels,
+    { distance: "sqeuclidean", temperature: 1 },
+  ],
   ["ten", "ten classes", tenClasses, { distance: "cosine", temperature: 0.1 }],
   ["lonely", "one lonely point", lonely, { distance: "cosine", temperature: 0.1 }],
   ["crowd", "unlabeled crowd", crowd, { distance: "sqeuclidean", temperature: 1 }],

@@ -33,7 +33,8 @@ function rowLoss(distances, labels, temperature, i) {
   const weights = new Float32Array(labels.length);
   let sum = 0;
   for (let j = 0; j < labels.length; j += 1) {
-    weights[j] = round(Math.exp(round(-distances[j] / temperature))) - (i === j ? 1 : 0);
+    weights[j] =
+      round(Math.exp(round(-distances[j] / temperature))) - (i === j ? 1 : 0);
     sum = round(sum + weights[j]);
   }
   const divisor = round(sum + EPSILON);
@@ -48,13 +49,17 @@ function rowLoss(distances, labels, temperature, i) {
 function singleDistances(points, distance) {
   const rows = points.map((point) => point.map(round));
   if (distance === "sqeuclidean") {
-    return rows.map((a) => rows.map((b) => singleSum(a.map((x, k) => round(x - b[k]) ** 2))));
+    return rows.map((a) =>
+      rows.map((b) => singleSum(a.map((x, k) => round(x - b[k]) ** 2))),
+    );
   }
   const unit = rows.map((row) => {
     const length = Math.max(round(Math.sqrt(singleSum(row.map((x) => x * x)))), 1e-12);
     return row.map((x) => round(x / length));
   });
-  return unit.map((a) => unit.map((b) => round(1 - singleSum(a.map((x, k) => x * b[k])))));
+  return unit.map((a) =>
+    unit.map((b) => round(1 - singleSum(a.map((x, k) => x * b[k])))),
+  );
 }
 
 function singleSum(values) {

@@ -4,7 +4,9 @@ const listOf = (values) => `[${values.join(", ")}]`;
 
 /** A Python program that prints the loss, and its gradient in the points. */
 export function toPython({ points, labels, temperature, distance }, loss) {
-  const rows = points.map((point) => `        ${listOf(point.map(decimal))},`).join("\n");
+  const rows = points
+    .map((point) => `        ${listOf(point.map(decimal))},`)
+    .join("\n");
   const classes = wrap(labels.map(String), 4);
   return `import torch
 

@@ -48,7 +48,8 @@ export function decode(hash) {
   if (hash !== MARK && !hash.startsWith(`${MARK}&`)) return null;
   const given = new URLSearchParams(hash.slice(MARK.length));
   const name = PRESETS.some((known) => known.name === given.get("preset"))
-    ? given.get("preset") : PRESETS[0].name;
+    ? given.get("preset")
+    : PRESETS[0].name;
   const state = startOf(name, wholeNumber(given.get("seed"), 0, 2 ** 31) ?? 0);
   const points = pointsFromText(given.get("points"));
   const last = (points ?? state).points.length - 1;
@@ -77,11 +78,16 @@ function pointsAsText({ points, labels }) {
 
 function pointsFromText(text) {
   if (text === null) return null;
-  const rows = text.split("_").filter(Boolean).map((row) => row.split(","));
+  const rows = text
+    .split("_")
+    .filter(Boolean)
+    .map((row) => row.split(","));
   const points = rows.map(([x, y]) => [numberIn(x, -1e9, 1e9), numberIn(y, -1e9, 1e9)]);
   const labels = rows.map((row) =>
-    (row[2] === "u" ? UNLABELED : wholeNumber(row[2], 0, CLASSES - 1)));
-  const good = rows.length <= MOST_POINTS && ![...points.flat(), ...labels].includes(undefined);
+    row[2] === "u" ? UNLABELED : wholeNumber(row[2], 0, CLASSES - 1),
+  );
+  const good =
+    rows.length <= MOST_POINTS && ![...points.flat(), ...labels].includes(undefined);
   return good ? { points, labels } : null;
 }
 

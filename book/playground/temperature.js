@@ -17,7 +17,10 @@ export function batchOf({ points, labels, distance }) {
   const own = labeled.map((i) => labels[i]);
   const random = randomNumbers(0);
   return {
-    distances: distanceMatrix(labeled.map((i) => points[i]), distance),
+    distances: distanceMatrix(
+      labeled.map((i) => points[i]),
+      distance,
+    ),
     labels: own,
     shuffles: Array.from({ length: SHUFFLES }, () => shuffled(own, random)),
   };
@@ -26,14 +29,19 @@ export function batchOf({ points, labels, distance }) {
 /** The loss for each labeling and temperature; the exponentials are computed once for all. */
 export function lossesAt({ distances }, labelings, temperatures) {
   const totals = labelings.map(() => temperatures.map(() => 0));
-  const anchors = labelings.map((labels) => labels.filter((a, i) =>
-    labels.some((b, j) => i !== j && a === b)).length);
+  const anchors = labelings.map(
+    (labels) =>
+      labels.filter((a, i) => labels.some((b, j) => i !== j && a === b)).length,
+  );
   distances.forEach((row, i) => {
     const nearest = Math.min(...row.filter((_, j) => j !== i));
     const gaps = row.map((d, j) => (j === i ? Infinity : d - nearest));
     const weights = new Float64Array(gaps.length);
-    const partners = labelings.map((labels) => Int32Array.from(
-      [...labels.keys()].filter((j) => j !== i && labels[j] === labels[i])));
+    const partners = labelings.map((labels) =>
+      Int32Array.from(
+        [...labels.keys()].filter((j) => j !== i && labels[j] === labels[i]),
+      ),
+    );
     temperatures.forEach((temperature, k) => {
       let sum = 0;
       for (let j = 0; j < gaps.length; j += 1) {
@@ -42,7 +50,9 @@ export function lossesAt({ distances }, labelings, temperatures) {
       }
       const everybody = Math.log(sum);
       for (let l = 0; l < partners.length; l += 1) {
-        if (partners[l].length) totals[l][k] += everybody - logWeight(partners[l], weights, gaps, temperature);
+        if (partners[l].length)
+          totals[l][k] +=
+            everybody - logWeight(partners[l], weights, gaps, temperature);
       }
     });
   });
@@ -55,9 +65,11 @@ function logWeight(columns, weights, gaps, temperature) {
   for (let k = 0; k < columns.length; k += 1) total += weights[columns[k]];
   if (total > 1e-280) return Math.log(total);
   let nearest = Infinity;
-  for (let k = 0; k < columns.length; k += 1) nearest = Math.min(nearest, gaps[columns[k]]);
+  for (let k = 0; k < columns.length; k += 1)
+    nearest = Math.min(nearest, gaps[columns[k]]);
   total = 0;
-  for (let k = 0; k < columns.length; k += 1) total += Math.exp((nearest - gaps[columns[k]]) / temperature);
+  for (let k = 0; k < columns.length; k += 1)
+    total += Math.exp((nearest - gaps[columns[k]]) / temperature);
   return Math.log(total) - nearest / temperature;
 }
 
@@ -70,7 +82,8 @@ export function bestTemperature(batch) {
   const scale = mean > 1e-15 ? mean : 1;
   const search = (grid, best) => {
     lossesAt(batch, [labels], grid)[0].forEach((loss, k) => {
-      const lower = loss < best.loss || (loss === best.loss && grid[k] < best.temperature);
+      const lower =
+        loss < best.loss || (loss === best.loss && grid[k] < best.temperature);
       if (lower) best = { loss, temperature: grid[k] };
     });
     return best;
@@ -79,7 +92,10 @@ export function bestTemperature(batch) {
   let best = search(steps, { loss: Infinity, temperature: scale });
   for (let ratio = Math.sqrt(10), round = 0; round < 3; round += 1, ratio **= 1 / 3) {
     const { temperature } = best;
-    best = search([-2, -1, 1, 2].map((step) => temperature * ratio ** (step / 3)), best);
+    best = search(
+      [-2, -1, 1, 2].map((step) => temperature * ratio ** (step / 3)),
+      best,
+    );
   }
   return best;
 }
@@ -87,7 +103,9 @@ export function bestTemperature(batch) {
 /** The mean loss of the same points with their labels shuffled, for each temperature. */
 export function chanceLevels(batch, temperatures) {
   const losses = lossesAt(batch, batch.shuffles, temperatures);
-  return temperatures.map((_, k) => losses.reduce((sum, row) => sum + row[k], 0) / SHUFFLES);
+  return temperatures.map(
+    (_, k) => losses.reduce((sum, row) => sum + row[k], 0) / SHUFFLES,
+  );
 }
 
 /** All that the temperature chart shows, for a state. */

@@ -550,11 +550,11 @@ def test_a_cell_and_its_pair_are_linked(page: Page) -> None:
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     expected = re.compile(r"Point 3 and point 4, strangers: d = 0\.160, .* pushed")
-    expect(page.locator(".matrix-panel .readout")).to_have_text(expected)
+    expect(page.locator(".matrices-panel .readout")).to_have_text(expected)
     expect(page.locator(".point.named")).to_have_count(2)
     expect(page.locator(".lines .push.named")).to_have_count(1)
     page.mouse.move(*place(page, 1))
-    rows = page.locator(".matrix-panel .over")
+    rows = page.locator(".matrices-panel .over")
     expect(rows).to_have_count(4)
     assert {row.get_attribute("y") for row in rows.all()} == {"1"}
 
