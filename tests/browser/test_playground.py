@@ -22,12 +22,22 @@ from snnl_tutorial.loss.soft_nearest_neighbor import (
 )
 from tests.browser.test_pages import PHONE, Visit, open_page
 
-PRESETS = "six clusters moons rings xor random ten lonely crowd".split()
+PRESETS = [
+    "six",
+    "clusters",
+    "moons",
+    "rings",
+    "xor",
+    "random",
+    "ten",
+    "lonely",
+    "crowd",
+]
 State = dict[str, Any]
 
 CONTROLS = "button, input, select, summary, [tabindex='0']"
 UNREACHED = """(query) => {
-  const all = [...document.querySelectorAll(".snnl-playground")][0].querySelectorAll(query);
+  const all = document.querySelector(".snnl-playground").querySelectorAll(query);
   const inUse = [...all].filter((e) => !e.disabled && e.checkVisibility());
   const oneOf = inUse.filter((e) => e.type !== "radio" || e.checked);
   return oneOf.filter((e) => !e.dataset.reached).map((e) => e.outerHTML.slice(0, 90));
@@ -535,7 +545,7 @@ def test_every_kind_of_control_works_by_keyboard(page: Page) -> None:
     page.get_by_label("class 0", exact=True).press("ArrowRight")
     assert state_of(page)["labels"][0] == 1
     page.get_by_label("lines").press(" ")
-    expect(page.locator(".lines line")).to_have_count(0)
+    expect(page.locator(".lines :is(.pull, .push)")).to_have_count(0)
     page.get_by_text("The numbers as a table").press("Enter")
     expect(page.locator(".numbers-table tbody tr")).to_have_count(40)
     page.get_by_text("The same number in Python").press("Enter")
@@ -609,9 +619,20 @@ def test_a_finger_drags_on_a_phone(site: str, browser: Browser) -> None:
     assert state_of(page)["chosen"] == 1
     page.touchscreen.tap(*place(page, 1))
     assert state_of(page)["labels"][1] == 1
-    boxes = page.locator(".snnl-playground button:visible").all()
-    heights = [box["height"] for box in map(lambda e: e.bounding_box(), boxes) if box]
-    assert min(heights) >= 32
+    before = state_of(page)["points"][1]
+    x, y = place(page, 1)
+    finger = context.new_cdp_session(page)
+    for kind, distance in (("Start", 0), ("Move", 20), ("Move", 60), ("End", None)):
+        at = [] if distance is None else [{"x": x + distance, "y": y - distance}]
+        finger.send(
+            "Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": at}
+        )
+    after = state_of(page)["points"][1]
+    assert after[0] > before[0]
+    assert after[1] > before[1]
+    buttons = page.locator(".snnl-playground button:visible").all()
+    boxes = [button.bounding_box() for button in buttons]
+    assert min(box["height"] for box in boxes if box) >= 32
     context.close()
     assert visit.complaints == []
 
@@ -623,7 +644,7 @@ def test_without_a_script_a_picture_stands_there(site: str, browser: Browser) ->
     picture = page.locator(".snnl-playground img")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 600
-    expect(page.get_by_text("needs JavaScript")).to_be_visible()
+    expect(page.locator("noscript p")).to_be_visible()
     expect(page.get_by_role("button", name="Set it up").first).to_be_hidden()
     context.close()
 
@@ -643,3 +664,29 @@ def test_only_its_page_loads_it(site: str, context: BrowserContext) -> None:
     page, visit = open_page(context, f"{site}index.html")
     page.close()
     assert not [url for url in visit.requests if "playground" in url]
+
+
+def test_small_ones_stand_side_by_side(site: str, context: BrowserContext) -> None:
+    small = (
+        '<div class="snnl-playground" data-parts="{}" data-state="#play&amp;preset={}">'
+        "</div>"
+    )
+    body = small.format("stage loss", "rings") + small.format("matrices", "ten")
+    script = '<script defer src="_static/playground.js"></script>'
+    page = context.new_page()
+    text = f"<!doctype html><title>two</title>{body}{script}"
+    page.route(
+        "**/two.html", lambda route: route.fulfill(body=text, content_type="text/html")
+    )
+    page.goto(f"{site}two.html#play&preset=six")  # neither follows the address
+    first, second = page.locator(".snnl-playground.ready").all()
+    expect(first.locator(".point")).to_have_count(52)
+    assert first.locator("canvas").count() == second.locator(".point").count() == 0
+    expect(second.locator("canvas")).to_have_count(4)
+    first.locator("[data-point='0']").press("Delete")
+    expect(first.locator(".point")).to_have_count(51)
+    states = page.evaluate(
+        "() => snnlPlayground.models.map((m) => m.state.points.length)"
+    )
+    assert states == [51, 60]
+    page.close()
