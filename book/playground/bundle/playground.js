@@ -2128,7 +2128,7 @@ class Pointer {
       pointerdown: (event) => this.press(event),
       pointermove: (event) => this.drag(event),
       pointerup: () => this.release(),
-      pointercancel: () => this.release(),
+      pointercancel: () => this.letGo(),
       pointerleave: () => this.leave(),
       dblclick: (event) => this.addAt(event),
     };
@@ -2188,14 +2188,19 @@ class Pointer {
     if (held.moved) this.model.move(held.i, place, held.merge);
   }
 
+  /** What was held is left where it is. */
+  letGo() {
+    this.held = null;
+    this.model.settle();
+    this.model.notify();
+  }
+
   release() {
     const { held } = this;
-    this.held = null;
     if (!held) return;
-    this.model.settle();
+    this.letGo();
     const pressed = !held.last && !held.moved && held.wasChosen;
     if (pressed) this.model.label(held.i, this.model.nextLabel(held.i));
-    else this.model.notify();
   }
 
   leave() {
