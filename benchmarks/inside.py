@@ -24,7 +24,7 @@ from snnl_tutorial.datasets.load import load_dataset
 from snnl_tutorial.vision import efficientnet_lite0
 
 STARTS = range(5)
-SIDES = (128, 224)
+SIDES = (128, 160, 224)
 TEST = 10
 """Photographs of each species that are kept for the test."""
 EPOCHS = 6
@@ -50,7 +50,8 @@ def fine_tune(
     torch.manual_seed(start)
     tuned = deepcopy(network)
     tuned.head = nn.Linear(1280, int(labels.max()) + 1)
-    upper = nn.Sequential(tuned[2][15], *list(tuned)[3:]).requires_grad_()
+    last = tuned.get_submodule("blocks.15")
+    upper = nn.Sequential(last, *list(tuned)[3:]).requires_grad_()
     optimizer = torch.optim.Adam(upper.parameters(), lr=1e-3)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(labels)).split(32):
@@ -128,7 +129,8 @@ def photographs(side: int) -> tuple[Tensor, Tensor]:
 def cached_activations(network: nn.Sequential, side: int) -> Tensor:
     """What comes out of the block before the last, of all photographs."""
     if side not in CACHE:
-        lower = nn.Sequential(*list(network)[:2], *list(network[2])[:15])
+        blocks = list(network.get_submodule("blocks").children())
+        lower = nn.Sequential(*list(network)[:2], *blocks[:15])
         CACHE[side] = through(lower, photographs(side)[0])
     return CACHE[side]
 
