@@ -11,8 +11,6 @@ The full sets are needed, too: snnl data fetch fashion-mnist, emnist-47.
 """
 
 import argparse
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +24,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from benchmarks.measure import print_table, store
+from benchmarks.measure import Folder, Line, print_table, store
 from snnl_tutorial.datasets.load import load_dataset
-from snnl_tutorial.files import write_atomically
 from snnl_tutorial.learning.evaluation import agreement, cluster
 from snnl_tutorial.learning.models import encode_all
 from snnl_tutorial.learning.protocol import draw_task, learn
@@ -38,7 +35,6 @@ from snnl_tutorial.maps.scores import gap_share, linearity, neighbor_accuracy
 from snnl_tutorial.maps.tsne import FittedMap, fit_map
 from snnl_tutorial.maps.yoked import yoked_tsne
 
-Line = dict[str, Any]
 Place = Callable[[FittedMap, "Sample", int], tuple[Tensor, Callable[[], Tensor]]]
 """Prepares to place new rows: returns a map, and a function that places them on it."""
 
@@ -88,22 +84,6 @@ def draw(dataset: str, start: int, news: Path | None) -> Sample:
     rows = torch.from_numpy(pca.transform(images.numpy()))
     new_rows = torch.from_numpy(pca.transform(new_images.numpy()))
     return Sample(rows, task.classes, new_rows, task.new_classes[chosen])
-
-
-class Folder(NamedTuple):
-    """Where finished runs are kept."""
-
-    path: Path
-
-    def run(self, key: Line, measure: Callable[..., Line], *arguments: Any) -> Line:
-        """A line of the table: measured now, unless it was before."""
-        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
-        kept = self.path / f"{name}.json"
-        if not kept.exists():
-            measured = {k: round(v, 4) for k, v in measure(*arguments).items()}
-            write_atomically(kept, json.dumps({**key, **measured}).encode())
-        line: Line = json.loads(kept.read_text())
-        return line
 
 
 def place_scores(points: Tensor, sample: Sample, placed: Tensor) -> Line:

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import os
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tqdm.auto import tqdm
@@ -23,8 +24,26 @@ from snnl_tutorial.runs.environment import commit, device_name, versions
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
 GIB = 2**30
+Line = dict[str, Any]
+"""One row of a table."""
 LEAST_REPEATS = 7
 """Fewer give no median worth storing."""
+
+
+class Folder(NamedTuple):
+    """Where finished runs are kept."""
+
+    path: Path
+
+    def run(self, key: Line, measure: Callable[..., Line], *arguments: Any) -> Line:
+        """A line of the table: measured now, unless it was before."""
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+        kept = self.path / f"{name}.json"
+        if not kept.exists():
+            measured = {k: round(v, 4) for k, v in measure(*arguments).items()}
+            write_atomically(kept, json.dumps({**key, **measured}).encode())
+        line: Line = json.loads(kept.read_text())
+        return line
 
 
 def medians(

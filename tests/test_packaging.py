@@ -38,6 +38,8 @@ ROOMS = (
     "datasets",
     "learning",
     "maps",
+    "triplets",
+    "attribution",
     "runs",
     "view",
     "cli",

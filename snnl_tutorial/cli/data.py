@@ -37,8 +37,8 @@ def table() -> Iterator[tuple[str, str, str, str, str]]:
     for name, full in full_sets().items():
         if name in SMALL:
             entry = read_registry("registry.json")[SMALL[name]]
-            counts = (f"{entry[split]:,}" for split in ("train", "test"))
-            yield name, "small", *counts, "comes with the package"
+            train, test = (f"{entry[split]:,}" for split in ("train", "test"))
+            yield name, "small", train, test, "comes with the package"
         folder = cache_folder() / name
         states = {file_state(name, file, full) for file in full.sha256}
         if states == {"good"}:
