@@ -54,6 +54,8 @@ DATA = {
     "8.3": {"images": NOISE, "labels": LABELS, "seed": 0},
     "14.3": {"rows": nn.functional.one_hot(DRAWN).float(), "labels": DRAWN.roll(3)},
 }
+SHARED = torch.stack([torch.zeros(4, 4), NOISE[:4], torch.zeros(4, 4)])
+APART = torch.tensor([9.0, 0.0, 0.0])[:, None, None].expand(3, 4, 4)
 
 
 def hard_share(codes, labels, similarity=None):
@@ -252,7 +254,25 @@ MISTAKES = [
     ("16.3", (NOISE, torch.arange(40).clamp(max=38)), "Each row needs a partner"),
     ("16.3", (NOISE, DRAWN), "Recall@1 is"),
     ("16.3", (ONE_HOT, LABELS), "One triplet is only 0.00"),
+    ("17.1", 98, "the sum of the map"),
+    ("17.1", 98.5, "not the sum"),
+    ("17.1", 2, "What else is in the logit"),
+    ("17.1", 14.5, "7 by 7 places"),
+    ("17.1", 2 + 0.5 / 49, "added once"),
+    ("17.2", lambda f, s: weighted(f, s).sum(0), "speaks against the class"),
+    ("17.2", lambda f, s: weighted(f, s).relu().sum(0), "what is negative goes last"),
+    ("17.2", lambda f, s: (f * s).sum(0).relu(), "A feature has one weight"),
+    ("17.2", lambda f, s: 15 * weighted(f, s).sum(0).relu(), "not sums"),
+    ("17.2", lambda f, s: weighted(f, s).mean(0).relu(), "do not take their mean"),
+    ("17.2", lambda f, s: f[0] + s[0], "That is another map"),
+    ("17.3", (SHARED, SHARED), "Of the first component, only 0.00"),
+    ("17.3", (APART, -APART), "There is no second component"),
+    ("17.3", (0 * SHARED, 0 * SHARED), "It raised ValueError"),
 ]
+
+
+def weighted(features, slopes):
+    return features * slopes.mean(dim=(1, 2), keepdim=True)
 
 
 def in_gaps(points, new, longest=torch.max):
@@ -338,6 +358,9 @@ def test_every_exercise_has_two_mistakes_or_more():
         ("16.1", 0.6325),
         ("16.2", lambda codes, labels: hard_share(codes, labels)),
         ("16.3", (ONE_HOT + 5, LABELS)),
+        ("17.1", 2.5),
+        ("17.2", lambda f, s: weighted(f, s).sum(0).relu()),
+        ("17.3", (APART + SHARED, SHARED - APART)),
     ],
 )
 def test_right_answers_may_be_rounded(exercise, answer, capsys):
