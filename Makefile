@@ -1,7 +1,7 @@
 # Every target sets up .venv by itself; a second call installs nothing.
 # Needs python3 (3.11 or newer), make, and PyPI the first time.
 .DEFAULT_GOAL := help
-.PHONY: help book test test-cpus fuzz lint serve refresh tables benchmarks clean
+.PHONY: help book test test-cpus fuzz lint serve refresh tables playground benchmarks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,11 +46,12 @@ test-cpus: .venv/installed  ## the stored outputs again: AVX2, two threads, firs
 fuzz: .venv/installed  ## the loss against the float64 loop, in thousands of random cases
 	$(BIN)/python -m pytest tests/loss/test_fuzz.py --hypothesis-profile fuzz --numprocesses $(WORKERS)
 
-lint: .venv/installed  ## ruff, mypy, and whether the tables of chapters are up to date
+lint: .venv/installed  ## ruff, mypy, and whether tables and playground are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tools/chapter_tables.py --check
+	$(BIN)/python tools/bundle_playground.py --check
 
 serve: book  ## serve the rendered book on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
@@ -60,6 +61,9 @@ refresh: .venv/installed  ## re-execute the chapters and store clean outputs (CH
 
 tables: .venv/installed  ## write the tables of chapters in README.md and book/index.md
 	$(BIN)/python tools/chapter_tables.py
+
+playground: .venv/installed  ## bundle the playground's modules into the script that its page loads
+	$(BIN)/python tools/bundle_playground.py
 
 benchmarks: .venv/installed  ## measure again, on an idle machine (half an hour); MNIST=folder of the raw files
 	for name in loss layers scaling; do env -u OMP_NUM_THREADS -u TQDM_DISABLE $(BIN)/python -m benchmarks.$$name || exit 1; done

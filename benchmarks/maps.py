@@ -274,7 +274,7 @@ def measure_yoke(
 
 
 def yokes(folder: Folder, news: Path | None) -> list[Line]:
-    """Fashion images and their codes by our loss, from several starts and strengths."""
+    """Fashion images and their codes by two losses, at several strengths."""
     del news
     table = []
     for start in tqdm(STARTS):
@@ -284,17 +284,23 @@ def yokes(folder: Folder, news: Path | None) -> list[Line]:
         chosen = np.random.RandomState(start).permutation(len(test))[:400]
         images, labels = test[chosen].flatten(1), classes[chosen]
         codes = encode_all(model, images)
+        control = learn(
+            task, "autoencoder-classifier", network="small", steps=200, seed=start
+        )
+        theirs = encode_all(control, images)
         order = np.random.RandomState(start).permutation(400)
         pairs = {
-            "pixels, codes": (codes, "pca"),
-            "pixels, codes, common start": (codes, "common"),
-            "pixels, codes shuffled": (codes[order], "pca"),
-            "pixels twice": (images, "random"),
+            "pixels, codes": (images, codes, "pca"),
+            "pixels, codes, common start": (images, codes, "common"),
+            "pixels, codes shuffled": (images, codes[order], "pca"),
+            "pixels twice": (images, images, "random"),
+            "codes, cross-entropy's": (codes, theirs, "pca"),
+            "codes twice": (codes, codes, "random"),
         }
-        for name, (other, initial) in pairs.items():
+        for name, (one, other, initial) in pairs.items():
             for strength in STRENGTHS:
                 key = {"start": start, "pair": name, "strength": strength}
-                given = images, other, labels, strength, start, initial
+                given = one, other, labels, strength, start, initial
                 table.append(folder.run(key, measure_yoke, *given))
     return table
 

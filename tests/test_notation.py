@@ -32,7 +32,7 @@ def symbols_with_modules() -> list[tuple[list[str], list[str]]]:
     """Each row of the page, and the modules named above its table."""
     pairs = []
     for section in PAGE.split("\n## ")[1:]:
-        files = re.findall(r"`(\w+/\w+)\.py`", section)
+        files = re.findall(r"`([\w/]+)\.py`", section)
         modules = [f"snnl_tutorial.{file.replace('/', '.')}" for file in files]
         pairs += [(row, modules) for row in rows_of(section)]
     return pairs

@@ -39,6 +39,7 @@ ROOMS = (
     "learning",
     "maps",
     "triplets",
+    "vision",
     "attribution",
     "runs",
     "view",

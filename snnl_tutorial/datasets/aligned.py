@@ -51,7 +51,7 @@ def perform(
         TypeError: an argument that is no floating tensor.
 
     Example:
-        >>> half_turn = torch.tensor([0.0, math.pi])
+        >>> half_turn = torch.tensor([0.0, torch.pi])
         >>> image = torch.eye(2)[None] * torch.tensor([1.0, 0.5])
         >>> frames = perform(image, half_turn, torch.ones(2), torch.zeros(2, 2))
         >>> frames.images[1].diagonal(), frames.moments

@@ -9,6 +9,7 @@ from matplotlib.colors import Colormap
 from torch import Tensor
 
 from snnl_tutorial.learning.uncertainty import Reliability
+from snnl_tutorial.triplets import Triplets
 
 PALETTE = "colorblind"
 """The colors C0 to C9 of the chapters' figures: a palette of seaborn."""
@@ -175,5 +176,44 @@ def plot_reliability(measured: Reliability, ax: Axes, *, title: str = "") -> Axe
     ax.plot(confidence, accuracy, color="C0", linewidth=1)
     ax.scatter(confidence, accuracy, s=15 + 200 * share, color="C0", label="measured")
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+    ax.set_title(title)
+    return ax
+
+
+def plot_triplets(
+    triplets: Triplets,
+    ax: Axes,
+    *,
+    title: str = "",
+    color: str = "C0",
+    size: float = 6,
+) -> Axes:
+    """Draw a dot for each triplet: its nearest partner across, its nearest stranger up.
+
+    Below the diagonal the partner is nearer, above it the stranger is. The star is the
+    ideal triplet, (1, 0).
+
+    Args:
+        triplets: from `closest_triplets`; rows without a partner or a stranger are
+            not drawn.
+        ax: the axes to draw into.
+        title: the title of the axes.
+        color: of the dots.
+        size: the area of a dot, in square typographic points.
+
+    Example:
+        >>> import matplotlib.pyplot as plt, torch
+        >>> from snnl_tutorial.triplets import closest_triplets
+        >>> triplets = closest_triplets(torch.eye(3), torch.tensor([0, 0, 1]))
+        >>> plot_triplets(triplets, plt.figure().gca()).get_xlabel()
+        'nearest partner'
+    """
+    x, y = (part.detach().cpu().numpy() for part in triplets[:2])
+    low = min(-0.05, float(np.nanmin([x, y], initial=0)) - 0.05)
+    ax.plot([low, 1.05], [low, 1.05], "--", color="0.6", linewidth=1)
+    ax.scatter(x, y, s=size, color=color, alpha=0.5, linewidth=0)
+    ax.plot([1], [0], "*", color="C3", markersize=11, clip_on=False)
+    ax.set(xlim=(low, 1.05), ylim=(low, 1.05), aspect="equal")
+    ax.set(xlabel="nearest partner", ylabel="nearest stranger")
     ax.set_title(title)
     return ax

@@ -56,6 +56,17 @@ DATA = {
 }
 SHARED = torch.stack([torch.zeros(4, 4), NOISE[:4], torch.zeros(4, 4)])
 APART = torch.tensor([9.0, 0.0, 0.0])[:, None, None].expand(3, 4, 4)
+
+
+def hard_share(codes, labels, similarity=None):
+    """Share of rows whose most similar other row is a stranger."""
+    if similarity is None:
+        unit = nn.functional.normalize(codes, dim=1)
+        similarity = unit @ unit.T
+    nearest = similarity.clone().fill_diagonal_(-1e9).argmax(dim=1)
+    return (labels[nearest] != labels).double().mean()
+
+
 HALF = torch.where(torch.arange(40) < 20, LABELS, -100)
 SIGNS = torch.tensor([[1.0] * 16, [-1.0] * 7 + [1.0] * 9])
 PAIRS = torch.tensor([0, 0, 1, 1])
@@ -220,6 +231,29 @@ MISTAKES = [
     ("15.3", (NOISE, NOISE.flip(0)), "They share"),
     ("15.3", (NOISE, 9 * NOISE), "the same size"),
     ("15.3", (NOISE[:9], -NOISE[:9]), "at least 20 points"),
+    ("16.1", 0.4, "Take the root"),
+    ("16.1", 1, "from (0, 0)"),
+    ("16.1", 0.8, "squared before they are added"),
+    ("16.1", 0.2, "The stranger counts, too"),
+    ("16.1", 0.6, "The partner counts, too"),
+    ("16.1", 0.2**0.5, "not the other way"),
+    ("16.2", lambda codes, labels: 0.0, "not its own nearest"),
+    ("16.2", lambda codes, labels: 1 - hard_share(codes, labels), "That is Recall@1"),
+    (
+        "16.2",
+        lambda codes, labels: hard_share(codes, labels, -torch.cdist(codes, codes)),
+        "made one long first",
+    ),
+    (
+        "16.2",
+        lambda codes, labels: hard_share(codes, labels, codes @ codes.T),
+        "divide the rows by their lengths",
+    ),
+    ("16.3", (ONE_HOT[:10], LABELS[:10]), "at least 20 rows"),
+    ("16.3", (ONE_HOT, 0 * LABELS), "two classes or more"),
+    ("16.3", (NOISE, torch.arange(40).clamp(max=38)), "Each row needs a partner"),
+    ("16.3", (NOISE, DRAWN), "Recall@1 is"),
+    ("16.3", (ONE_HOT, LABELS), "One triplet is only 0.00"),
     ("17.1", 98, "the sum of the map"),
     ("17.1", 98.5, "not the sum"),
     ("17.1", 2, "What else is in the logit"),
@@ -321,6 +355,9 @@ def test_every_exercise_has_two_mistakes_or_more():
         ("15.1", 1),
         ("15.2", in_gaps),
         ("15.3", (NOISE, -NOISE)),
+        ("16.1", 0.6325),
+        ("16.2", lambda codes, labels: hard_share(codes, labels)),
+        ("16.3", (ONE_HOT + 5, LABELS)),
         ("17.1", 2.5),
         ("17.2", lambda f, s: weighted(f, s).sum(0).relu()),
         ("17.3", (APART + SHARED, SHARED - APART)),

@@ -1,0 +1,53 @@
+// What is said about a point or a pair, in one sentence.
+import { show } from "./dom.js";
+import { UNLABELED } from "./loss.js";
+import { MOST_POINTS } from "./state.js";
+
+/** About what the pointer is on, or the point that is chosen, or what to do. */
+export function describe(model) {
+  const { state, looking: i, hover, tool } = model;
+  const { points } = state;
+  if (!points.length) {
+    return "No points. Press on the plane to draw some; drag to draw many.";
+  }
+  if (tool === "add") {
+    const count = `${points.length} of ${MOST_POINTS}`;
+    return `Press to add a point, drag to draw many. ${count}.`;
+  }
+  if (!(i in points)) {
+    return "Drag a point. Press one to choose it, press it again to change its class.";
+  }
+  return hover?.j in points && hover.j !== i
+    ? pairText(model, i, hover.j)
+    : pointText(model, i);
+}
+
+function pointText({ state, result }, i) {
+  const name = `Point ${i + 1}`;
+  if (state.labels[i] === UNLABELED) {
+    return `${name} is unlabeled: it picks nobody, and nobody picks it.`;
+  }
+  if (!result.anchors[i]) {
+    return `${name} is alone in its class: it has no partner, so its loss does not count.`;
+  }
+  const own = show(Math.exp(-result.rowLosses[i]));
+  const loss = show(result.rowLosses[i]);
+  return `${name} picks its own class with probability ${own}: its loss is ${loss}.`;
+}
+
+/** Who point i and point j are to each other, in numbers. */
+export function pairText({ state, result }, i, j) {
+  if (i === j) return `Point ${i + 1} may not pick itself.`;
+  const name = `Point ${i + 1} and point ${j + 1}`;
+  const d = `d = ${show(result.distances[i][j])}`;
+  const labels = [state.labels[i], state.labels[j]];
+  if (labels.includes(UNLABELED)) return `${name}: ${d}. One is unlabeled.`;
+  const kind = labels[0] === labels[1] ? "partners" : "strangers";
+  const p = `picked with p = ${show(result.probability[i][j])}`;
+  return `${name}, ${kind}: ${d}, ${p}, ${effectOf(result.force[i][j])}.`;
+}
+
+function effectOf(force) {
+  if (force < 0) return `pulled, p − q = ${show(force)}`;
+  return force > 0 ? `pushed, p − q = +${show(force)}` : "at rest";
+}
