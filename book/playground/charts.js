@@ -66,7 +66,7 @@ export class TemperatureChart extends Chart {
 
 export class StepChart extends Chart {
   constructor(model) {
-    super(model, 150);
+    super(model, model.chapter < Infinity ? 110 : 150);
     set(this.element, { class: "step-chart" });
   }
 
