@@ -60,14 +60,20 @@ function makeSmallParts(model, maps) {
   const player = new Player(model);
   const distance = distanceChoice(model);
   const classes = classChoice(model, () => model.state.chosen);
+  const [curve, slider] = [new TemperatureChart(model), temperatureSlider(model)];
   const descent = [stepBar, descentSettings].map((make) => make(model, player));
   return [
     part("stage", "left", "The points", [new Stage(model), smallBar(model)]),
     part("distance", "right", "Distance", [distance]),
     part("loss", "right", "The loss", [lossPanel(model)]),
+    part("curve", "right", "Loss against temperature", [
+      curve,
+      { element: slider.slider, draw: slider.draw },
+      { element: legend() },
+    ]),
+    part("descent", "right", "Descend the loss", [...descent, new StepChart(model)]),
     part("temperature", "right", "Temperature", [temperatureSlider(model)]),
     part("classes", "right", "Class of the chosen point", [classes]),
-    part("descent", "right", "Descend the loss", [...descent, new StepChart(model)]),
     part("matrices", "right", "Every pair", [new Matrices(model, maps)]),
   ];
 }

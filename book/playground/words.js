@@ -47,7 +47,7 @@ function neighborText({ result, chapter }, i) {
   const others = distances.map((_, j) => j).filter((j) => j !== i);
   if (!others.length) return `${name} is alone.`;
   const j = others.reduce((a, b) => (distances[b] < distances[a] ? b : a));
-  const nearest = `Point ${j + 1} is the nearest to point ${i + 1}: d = ${show(distances[j])}`;
+  const nearest = `Point ${j + 1} is the nearest to point ${i + 1}: d = ${showDistance(distances[j])}`;
   if (chapter < 2) return `${nearest}.`;
   return `${nearest}, picked with p = ${show(result.probability[i][j])}.`;
 }
@@ -56,7 +56,7 @@ function neighborText({ result, chapter }, i) {
 export function pairText({ state, result, chapter }, i, j) {
   if (i === j && chapter >= 2) return `Point ${i + 1} may not pick itself.`;
   const name = `Point ${i + 1} and point ${j + 1}`;
-  const d = `d = ${show(result.distances[i][j])}`;
+  const d = `d = ${showDistance(result.distances[i][j])}`;
   if (chapter < 2) return `${name}: ${d}.`;
   const labels = [state.labels[i], state.labels[j]];
   if (labels.includes(UNLABELED)) return `${name}: ${d}. One is unlabeled.`;
@@ -65,6 +65,11 @@ export function pairText({ state, result, chapter }, i, j) {
   if (chapter < 3) return `${name}: ${d}, ${p}.`;
   if (chapter < 4) return `${name}, ${kind}: ${d}, ${p}.`;
   return `${name}, ${kind}: ${d}, ${p}, ${effectOf(result.force[i][j])}.`;
+}
+
+/** Without what rounding leaves. */
+function showDistance(d) {
+  return show(Math.abs(d) < 1e-12 ? 0 : d);
 }
 
 function effectOf(force) {

@@ -1199,9 +1199,12 @@ function place(temperature) {
   return Math.log10(Math.min(HOTTEST, Math.max(COLDEST, temperature)));
 }
 
+/** Whether it stands in a chapter, with less room. */
+const isSmall = (model) => model.chapter < Infinity;
+
 class TemperatureChart extends Chart {
   constructor(model) {
-    super(model, 190);
+    super(model, isSmall(model) ? 130 : 190);
   }
 
   draw() {
@@ -1254,7 +1257,7 @@ class TemperatureChart extends Chart {
 
 class StepChart extends Chart {
   constructor(model) {
-    super(model, model.chapter < Infinity ? 110 : 150);
+    super(model, isSmall(model) ? 110 : 150);
     set(this.element, { class: "step-chart" });
   }
 
@@ -1541,7 +1544,7 @@ function neighborText({ result, chapter }, i) {
   const others = distances.map((_, j) => j).filter((j) => j !== i);
   if (!others.length) return `${name} is alone.`;
   const j = others.reduce((a, b) => (distances[b] < distances[a] ? b : a));
-  const nearest = `Point ${j + 1} is the nearest to point ${i + 1}: d = ${show(distances[j])}`;
+  const nearest = `Point ${j + 1} is the nearest to point ${i + 1}: d = ${showDistance(distances[j])}`;
   if (chapter < 2) return `${nearest}.`;
   return `${nearest}, picked with p = ${show(result.probability[i][j])}.`;
 }
@@ -1550,7 +1553,7 @@ function neighborText({ result, chapter }, i) {
 function pairText({ state, result, chapter }, i, j) {
   if (i === j && chapter >= 2) return `Point ${i + 1} may not pick itself.`;
   const name = `Point ${i + 1} and point ${j + 1}`;
-  const d = `d = ${show(result.distances[i][j])}`;
+  const d = `d = ${showDistance(result.distances[i][j])}`;
   if (chapter < 2) return `${name}: ${d}.`;
   const labels = [state.labels[i], state.labels[j]];
   if (labels.includes(UNLABELED)) return `${name}: ${d}. One is unlabeled.`;
@@ -1559,6 +1562,11 @@ function pairText({ state, result, chapter }, i, j) {
   if (chapter < 3) return `${name}: ${d}, ${p}.`;
   if (chapter < 4) return `${name}, ${kind}: ${d}, ${p}.`;
   return `${name}, ${kind}: ${d}, ${p}, ${effectOf(result.force[i][j])}.`;
+}
+
+/** Without what rounding leaves. */
+function showDistance(d) {
+  return show(Math.abs(d) < 1e-12 ? 0 : d);
 }
 
 function effectOf(force) {
@@ -2315,6 +2323,7 @@ const { Pointer, pressKey } = module_gestures;
 const { describe } = module_words;
 
 const RADIUS = 8;
+const SMALL_RADIUS = 6.5;
 const TOUCH = 18;
 const LONGEST_ARROW = 52;
 const HEAD = 6;
@@ -2324,6 +2333,7 @@ const LAYERS = ["grid", "trails", "lines", "arrows", "marks"];
 class Stage {
   constructor(model) {
     this.model = model;
+    this.radius = model.chapter < Infinity ? SMALL_RADIUS : RADIUS;
     this.camera = new Camera();
     this.layers = LAYERS.map((name) => {
       this[name] = svg(name === "arrows" ? "path" : "g", { class: name });
@@ -2478,9 +2488,9 @@ class Stage {
         pointerleave: () => free() && model.point(null),
       },
       svg("circle", { class: "touch", r: TOUCH }),
-      svg("circle", { class: "halo", r: RADIUS + 5 }),
+      svg("circle", { class: "halo", r: this.radius + 5 }),
       svg("path", { class: "shape" }),
-      svg("text", { y: -RADIUS - 6 }),
+      svg("text", { y: -this.radius - 6 }),
     );
   }
 
@@ -2504,7 +2514,7 @@ class Stage {
       "aria-label": `point ${i + 1}, ${nameOfClass(label)}, at ${at}, ${loss}`,
     });
     const numbered = state.points.length <= 12 || chosen || named;
-    set(mark.children[2], { d: shapeOf(label, RADIUS) });
+    set(mark.children[2], { d: shapeOf(label, this.radius) });
     mark.children[3].textContent = numbered ? i + 1 : "";
   }
 
@@ -2592,14 +2602,20 @@ function makeSmallParts(model, maps) {
   const player = new Player(model);
   const distance = distanceChoice(model);
   const classes = classChoice(model, () => model.state.chosen);
+  const [curve, slider] = [new TemperatureChart(model), temperatureSlider(model)];
   const descent = [stepBar, descentSettings].map((make) => make(model, player));
   return [
     part("stage", "left", "The points", [new Stage(model), smallBar(model)]),
     part("distance", "right", "Distance", [distance]),
     part("loss", "right", "The loss", [lossPanel(model)]),
+    part("curve", "right", "Loss against temperature", [
+      curve,
+      { element: slider.slider, draw: slider.draw },
+      { element: legend() },
+    ]),
+    part("descent", "right", "Descend the loss", [...descent, new StepChart(model)]),
     part("temperature", "right", "Temperature", [temperatureSlider(model)]),
     part("classes", "right", "Class of the chosen point", [classes]),
-    part("descent", "right", "Descend the loss", [...descent, new StepChart(model)]),
     part("matrices", "right", "Every pair", [new Matrices(model, maps)]),
   ];
 }
