@@ -1,4 +1,4 @@
-"""The small playgrounds in the chapters: each starts, and shows what the package says."""
+"""The small playgrounds in the chapters: each shows what the package says."""
 
 import json
 from collections.abc import Iterator
@@ -118,7 +118,7 @@ def test_chapter_2_shows_the_odds(page: Page, temperature: str) -> None:
     field.fill(temperature)
     field.press("Enter")
     draw(page)
-    points, _, settings = tensors(state_of(page))
+    points, _, _ = tensors(state_of(page))
     n = len(points)
     p = sampling_probability(
         squared_euclidean_distance(points),
