@@ -2,8 +2,8 @@
 
 - A link that opens a new tab, as the theme's buttons do, gets rel="noopener".
   Without it, older browsers let the new page steer the tab that it came from.
-- A folded code cell is called what stands on it, "Show code cell source". Its label
-  said otherwise, and who speaks to the page says what stands there.
+- A folded code cell is called what stands on it, "Show code cell source". Its
+  label said otherwise, and who speaks to the page says what stands there.
 """
 
 from pathlib import Path
