@@ -223,7 +223,7 @@ function arrow([x, y], [dx, dy], length) {
     [x + dx * along - dy * aside, y + dy * along + dx * aside]
       .map((value) => value.toFixed(1))
       .join();
-  const from = SMALL_RADIUS + 3;
+  const from = RADIUS + 2;
   const tip = from + length;
   const head = Math.min(HEAD, length);
   const [left, right] = [at(tip - head, head / 2), at(tip - head, -head / 2)];
