@@ -19,13 +19,17 @@ STRUCTURE = {
 COLORS = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
 
 UNFOLD = """() => {
+  const still = document.createElement("style"); // no color is on its way
+  still.textContent = "* { transition: none !important; }";
+  document.head.append(still);
   document.querySelectorAll("details").forEach((box) => { box.open = true; });
 }"""
 # A page has thousands of words of code in a dozen colors: one of each will do.
 THIN_OUT = """() => {
   const seen = new Set();
-  for (const word of document.querySelectorAll("pre span[class]:not(:has(*))")) {
-    const place = word.closest("[class*=highlight-], .cell_output")?.className;
+  const words = ":is(pre, .sig) span[class]:not(:has(*))";
+  for (const word of document.querySelectorAll(words)) {
+    const place = word.closest("[class*=highlight-], .cell_output, .sig")?.className;
     const kind = `${word.className} in ${place}`;
     if (seen.has(kind)) word.remove();
     seen.add(kind);
