@@ -4,8 +4,8 @@
   Without it, older browsers let the new page steer the tab that it came from.
 - A folded code cell is called what stands on it, "Show code cell source". Its
   label said otherwise, and who speaks to the page says what stands there.
-- The bibliography is no list of list items, and a long signature no list of terms:
-  what says so only confuses screen readers.
+- The bibliography is no list of list items, and a long signature no list of
+  terms: what says so only confuses screen readers.
 """
 
 from pathlib import Path
