@@ -3,7 +3,7 @@ import { html, nameOfClass, set, shapeOf, show, styleOf, svg } from "./dom.js";
 import { bar, button, checkbox, choices, numberField } from "./fields.js";
 import { UNLABELED } from "./loss.js";
 import { PRESETS, drawPreset, tidy } from "./presets.js";
-import { CLASSES, MOST_POINTS } from "./state.js";
+import { CLASSES, MOST_POINTS, encode } from "./state.js";
 
 const LABELS = [...Array.from({ length: CLASSES }, (_, k) => k), UNLABELED];
 const LAYERS = ["lines", "arrows", "trails"];
@@ -76,6 +76,19 @@ export function toolBar(model) {
   return { element: bar(...parts), draw };
 }
 
+/** Below a small plane: the way back, and the way to the page with everything. */
+export function smallBar(model) {
+  const first = model.state;
+  const back = button("Start again", () => model.load(first));
+  const more = html("a", {}, "Open in the playground");
+  const root = document.documentElement.dataset.content_root ?? "";
+  const draw = () => {
+    back.disabled = model.state === first;
+    set(more, { href: `${root}playground.html${encode(model.state)}` });
+  };
+  return { element: bar(back, more), draw };
+}
+
 /** The class of the chosen point, its place, and what goes with it. */
 export function pointBar(model) {
   const chosen = () =>
@@ -102,7 +115,7 @@ export function pointBar(model) {
 }
 
 /** The class of the chosen point, or of the next that is drawn. */
-function classChoice(model, chosen) {
+export function classChoice(model, chosen) {
   const options = LABELS.map((label) => {
     const shape = { class: `shape ${styleOf(label)}`, d: shapeOf(label, 7) };
     const box = { viewBox: "-10 -10 20 20", "aria-hidden": "true" };

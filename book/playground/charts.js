@@ -11,9 +11,12 @@ function place(temperature) {
   return Math.log10(Math.min(HOTTEST, Math.max(COLDEST, temperature)));
 }
 
+/** Whether it stands in a chapter, with less room. */
+const isSmall = (model) => model.chapter < Infinity;
+
 export class TemperatureChart extends Chart {
   constructor(model) {
-    super(model, 190);
+    super(model, isSmall(model) ? 130 : 190);
   }
 
   draw() {
@@ -66,7 +69,7 @@ export class TemperatureChart extends Chart {
 
 export class StepChart extends Chart {
   constructor(model) {
-    super(model, 150);
+    super(model, isSmall(model) ? 110 : 150);
     set(this.element, { class: "step-chart" });
   }
 

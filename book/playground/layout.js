@@ -1,5 +1,12 @@
 // The parts of a playground, and where they stand.
-import { layerBar, pointBar, presetBar, toolBar } from "./bars.js";
+import {
+  classChoice,
+  layerBar,
+  pointBar,
+  presetBar,
+  smallBar,
+  toolBar,
+} from "./bars.js";
 import { RowChart, StepChart, TemperatureChart } from "./charts.js";
 import { html } from "./dom.js";
 import { lossPanel } from "./loss_panel.js";
@@ -11,13 +18,14 @@ import {
   distanceChoice,
   stepBar,
   temperatureControls,
+  temperatureSlider,
 } from "./settings.js";
 import { sharePanel } from "./share.js";
 import { Stage } from "./stage.js";
 
 const LINES = ["exact", "published", "chance"];
 
-/** Each part: its name, its place, its element, and what is drawn anew with the model. */
+/** The parts of the large playground: name, place, element, and what is drawn anew. */
 function makeParts(model) {
   const player = new Player(model);
   const points = [toolBar, Stage, layerBar, pointBar].map((make) =>
@@ -44,6 +52,29 @@ function makeParts(model) {
     part("matrices", "below", "Every pair", single(Matrices)),
     part("numbers", "below", "", single(numbersTable)),
     part("share", "below", "", single(sharePanel)),
+  ];
+}
+
+/** Those of the small ones: one idea each. */
+function makeSmallParts(model, maps) {
+  const player = new Player(model);
+  const distance = distanceChoice(model);
+  const classes = classChoice(model, () => model.state.chosen);
+  const [curve, slider] = [new TemperatureChart(model), temperatureSlider(model)];
+  const descent = [stepBar, descentSettings].map((make) => make(model, player));
+  return [
+    part("stage", "left", "The points", [new Stage(model), smallBar(model)]),
+    part("distance", "right", "Distance", [distance]),
+    part("loss", "right", "The loss", [lossPanel(model)]),
+    part("curve", "right", "Loss against temperature", [
+      curve,
+      { element: slider.slider, draw: slider.draw },
+      { element: legend() },
+    ]),
+    part("descent", "right", "Descend the loss", [...descent, new StepChart(model)]),
+    part("temperature", "right", "Temperature", [temperatureSlider(model)]),
+    part("classes", "right", "Class of the chosen point", [classes]),
+    part("matrices", "right", "Every pair", [new Matrices(model, maps)]),
   ];
 }
 
@@ -76,7 +107,9 @@ function legend() {
 
 /** Fills a place of the page with the parts that it names; returns what to draw. */
 export function build(place, model) {
-  const all = makeParts(model);
+  const small = "chapter" in place.dataset;
+  const maps = place.dataset.maps?.split(" ");
+  const all = small ? makeSmallParts(model, maps) : makeParts(model);
   const wanted = place.dataset.parts?.split(" ") ?? all.map(({ name }) => name);
   const parts = all.filter(({ name }) => wanted.includes(name));
   const at = (where) =>

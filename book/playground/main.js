@@ -2,6 +2,8 @@
 //
 //     data-state="#play&preset=six"   what it starts from
 //     data-parts="stage loss"         which of its parts are shown; all by default
+//     data-chapter="2"                a small one: it knows chapters 1 and 2 only
+//     data-maps="distance mask"       which matrices a small one shows
 //     data-address                    whether the page's address follows it
 import { build } from "./layout.js";
 import { evaluate } from "./loss.js";
@@ -30,7 +32,8 @@ function start(place) {
     requestAnimationFrame(draw);
   };
   const given = address?.read() ?? decode(place.dataset.state ?? "");
-  const model = new Model(given ?? startOf("six"), notify);
+  const chapter = Number(place.dataset.chapter ?? Infinity);
+  const model = new Model(given ?? startOf("six"), notify, chapter);
   parts = build(place, model);
   place.classList.add("ready");
   address?.join(model);

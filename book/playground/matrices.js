@@ -12,9 +12,11 @@ const MOVES = {
 };
 
 export class Matrices {
-  constructor(model) {
+  /** `names`: of the kinds that are shown, with "-" for a space; all by default. */
+  constructor(model, names = null) {
     this.model = model;
-    this.maps = KINDS.map((kind) => new HeatMap(model, kind));
+    const isShown = ({ name }) => names?.includes(name.replace(/ /g, "-")) ?? true;
+    this.maps = KINDS.filter(isShown).map((kind) => new HeatMap(model, kind));
     this.readout = html("p", { class: "readout", "aria-live": "polite" });
     const maps = html("div", { class: "maps" }, ...this.maps.map((map) => map.element));
     this.element = html("div", {}, maps, this.readout);

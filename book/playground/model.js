@@ -9,16 +9,18 @@ const LONGEST_TRAIL = 120;
 const TOO_FAR = 1e6;
 
 export class Model extends Computed {
-  constructor(state, notify) {
+  /** `chapter`: nothing is said or drawn that the book explains only later. */
+  constructor(state, notify, chapter = Infinity) {
     super();
     this.notify = notify;
+    this.chapter = chapter;
     this.past = [];
     this.future = [];
     this.merged = "";
     this.hover = null; // {i} or {i, j}: what the pointer is on
     this.tool = "move";
     this.newClass = 0;
-    this.layers = { lines: true, arrows: true, trails: true };
+    this.layers = { lines: chapter >= 2, arrows: chapter >= 4, trails: true };
     this.speed = "normal";
     this.playing = false;
     this.message = "";
@@ -126,6 +128,7 @@ export class Model extends Computed {
   }
 
   label(i, label) {
+    if (this.chapter < 3) return; // no classes yet
     this.edit({ labels: this.state.labels.map((old, j) => (j === i ? label : old)) });
   }
 

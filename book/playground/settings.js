@@ -15,13 +15,14 @@ export function distanceChoice(model) {
   });
 }
 
-/** A slider of log T for below the chart, the number, and the best one. */
-export function temperatureControls(model) {
-  const change = (temperature, merge) =>
-    model.edit(
-      { temperature: Number(temperature.toPrecision(3)), annealed: false },
-      merge,
-    );
+function changeTemperature(model, temperature, merge) {
+  const rounded = Number(temperature.toPrecision(3));
+  model.edit({ temperature: rounded, annealed: false }, merge);
+}
+
+/** A slider of log T, and the number. */
+export function temperatureSlider(model) {
+  const change = (temperature, merge) => changeTemperature(model, temperature, merge);
   const slider = logSlider("temperature", [-3, 3], {
     value: () => model.state.temperature,
     change: (temperature) => change(temperature, "temperature"),
@@ -33,24 +34,33 @@ export function temperatureControls(model) {
     (temperature) => change(temperature),
     { min: COLDEST, max: HOTTEST },
   );
-  const within = (temperature) => Math.max(COLDEST, Math.min(HOTTEST, temperature));
-  const best = button("", () => change(within(model.landscape.best.temperature)));
   const draw = () => {
     slider.draw();
     field.draw();
     const now = showTemperature(model.state.temperature);
     set(slider.element, { "aria-valuetext": `T = ${now}` });
+  };
+  const wrapped = html("div", { class: "slider" }, slider.element);
+  const element = html("div", { class: "bar" }, wrapped, field.element);
+  return { slider: wrapped, field: field.element, element, draw };
+}
+
+/** The slider for below the chart, the number, and the best one. */
+export function temperatureControls(model) {
+  const { slider, field, draw: drawSlider } = temperatureSlider(model);
+  const within = (temperature) => Math.max(COLDEST, Math.min(HOTTEST, temperature));
+  const best = button("", () =>
+    changeTemperature(model, within(model.landscape.best.temperature)),
+  );
+  const draw = () => {
+    drawSlider();
     const found = model.landscape.best;
     best.disabled = !found;
     best.textContent = found
       ? `Best T: ${showTemperature(found.temperature)}`
       : "No best T";
   };
-  return {
-    slider: html("div", { class: "slider" }, slider.element),
-    element: bar(field.element, best),
-    draw,
-  };
+  return { slider, element: bar(field, best), draw };
 }
 
 /** Play, step, and back. */

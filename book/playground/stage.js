@@ -15,6 +15,7 @@ import { Pointer, pressKey } from "./gestures.js";
 import { describe } from "./words.js";
 
 const RADIUS = 8;
+const SMALL_RADIUS = 6.5;
 const TOUCH = 18;
 const LONGEST_ARROW = 52;
 const HEAD = 6;
@@ -24,6 +25,7 @@ const LAYERS = ["grid", "trails", "lines", "arrows", "marks"];
 export class Stage {
   constructor(model) {
     this.model = model;
+    this.radius = model.chapter < Infinity ? SMALL_RADIUS : RADIUS;
     this.camera = new Camera();
     this.layers = LAYERS.map((name) => {
       this[name] = svg(name === "arrows" ? "path" : "g", { class: name });
@@ -178,9 +180,9 @@ export class Stage {
         pointerleave: () => free() && model.point(null),
       },
       svg("circle", { class: "touch", r: TOUCH }),
-      svg("circle", { class: "halo", r: RADIUS + 5 }),
+      svg("circle", { class: "halo", r: this.radius + 5 }),
       svg("path", { class: "shape" }),
-      svg("text", { y: -RADIUS - 6 }),
+      svg("text", { y: -this.radius - 6 }),
     );
   }
 
@@ -204,7 +206,7 @@ export class Stage {
       "aria-label": `point ${i + 1}, ${nameOfClass(label)}, at ${at}, ${loss}`,
     });
     const numbered = state.points.length <= 12 || chosen || named;
-    set(mark.children[2], { d: shapeOf(label, RADIUS) });
+    set(mark.children[2], { d: shapeOf(label, this.radius) });
     mark.children[3].textContent = numbered ? i + 1 : "";
   }
 

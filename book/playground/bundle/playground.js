@@ -910,7 +910,7 @@ const { html, nameOfClass, set, shapeOf, show, styleOf, svg } = module_dom;
 const { bar, button, checkbox, choices, numberField } = module_fields;
 const { UNLABELED } = module_loss;
 const { PRESETS, drawPreset, tidy } = module_presets;
-const { CLASSES, MOST_POINTS } = module_state;
+const { CLASSES, MOST_POINTS, encode } = module_state;
 
 const LABELS = [...Array.from({ length: CLASSES }, (_, k) => k), UNLABELED];
 const LAYERS = ["lines", "arrows", "trails"];
@@ -981,6 +981,19 @@ function toolBar(model) {
   const gap = html("span", { class: "gap" });
   const parts = [tool.element, undo, redo, clear, gap, another, seed.element];
   return { element: bar(...parts), draw };
+}
+
+/** Below a small plane: the way back, and the way to the page with everything. */
+function smallBar(model) {
+  const first = model.state;
+  const back = button("Start again", () => model.load(first));
+  const more = html("a", {}, "Open in the playground");
+  const root = document.documentElement.dataset.content_root ?? "";
+  const draw = () => {
+    back.disabled = model.state === first;
+    set(more, { href: `${root}playground.html${encode(model.state)}` });
+  };
+  return { element: bar(back, more), draw };
 }
 
 /** The class of the chosen point, its place, and what goes with it. */
@@ -1065,7 +1078,7 @@ function layerBar(model) {
   };
   return { element, draw };
 }
-return { presetBar, toolBar, pointBar, layerBar };
+return { presetBar, toolBar, smallBar, pointBar, classChoice, layerBar };
 })();
 const module_chart = (() => {
 // A frame for curves and bars: levels on the left, ticks below, as wide as its place.
@@ -1186,9 +1199,12 @@ function place(temperature) {
   return Math.log10(Math.min(HOTTEST, Math.max(COLDEST, temperature)));
 }
 
+/** Whether it stands in a chapter, with less room. */
+const isSmall = (model) => model.chapter < Infinity;
+
 class TemperatureChart extends Chart {
   constructor(model) {
-    super(model, 190);
+    super(model, isSmall(model) ? 130 : 190);
   }
 
   draw() {
@@ -1241,7 +1257,7 @@ class TemperatureChart extends Chart {
 
 class StepChart extends Chart {
   constructor(model) {
-    super(model, 150);
+    super(model, isSmall(model) ? 110 : 150);
     set(this.element, { class: "step-chart" });
   }
 
@@ -1496,6 +1512,7 @@ function describe(model) {
     return `Press to add a point, drag to draw many. ${count}.`;
   }
   if (!(i in points)) {
+    if (model.chapter < 3) return "Drag a point, or press one to choose it.";
     return "Drag a point. Press one to choose it, press it again to change its class.";
   }
   return hover?.j in points && hover.j !== i
@@ -1503,29 +1520,53 @@ function describe(model) {
     : pointText(model, i);
 }
 
-function pointText({ state, result }, i) {
+function pointText(model, i) {
+  const { state, result, chapter } = model;
+  if (chapter < 3) return neighborText(model, i);
   const name = `Point ${i + 1}`;
   if (state.labels[i] === UNLABELED) {
     return `${name} is unlabeled: it picks nobody, and nobody picks it.`;
   }
   if (!result.anchors[i]) {
-    return `${name} is alone in its class: it has no partner, so its loss does not count.`;
+    const so = chapter < 4 ? "it is no anchor" : "its loss does not count";
+    return `${name} is alone in its class: it has no partner, so ${so}.`;
   }
   const own = show(Math.exp(-result.rowLosses[i]));
+  if (chapter < 4) return `${name} picks its own class with probability ${own}.`;
   const loss = show(result.rowLosses[i]);
   return `${name} picks its own class with probability ${own}: its loss is ${loss}.`;
 }
 
+/** Who is nearest to point i; labels do not count yet. */
+function neighborText({ result, chapter }, i) {
+  const name = `Point ${i + 1}`;
+  const distances = [...result.distances[i]];
+  const others = distances.map((_, j) => j).filter((j) => j !== i);
+  if (!others.length) return `${name} is alone.`;
+  const j = others.reduce((a, b) => (distances[b] < distances[a] ? b : a));
+  const nearest = `Point ${j + 1} is the nearest to point ${i + 1}: d = ${showDistance(distances[j])}`;
+  if (chapter < 2) return `${nearest}.`;
+  return `${nearest}, picked with p = ${show(result.probability[i][j])}.`;
+}
+
 /** Who point i and point j are to each other, in numbers. */
-function pairText({ state, result }, i, j) {
-  if (i === j) return `Point ${i + 1} may not pick itself.`;
+function pairText({ state, result, chapter }, i, j) {
+  if (i === j && chapter >= 2) return `Point ${i + 1} may not pick itself.`;
   const name = `Point ${i + 1} and point ${j + 1}`;
-  const d = `d = ${show(result.distances[i][j])}`;
+  const d = `d = ${showDistance(result.distances[i][j])}`;
+  if (chapter < 2) return `${name}: ${d}.`;
   const labels = [state.labels[i], state.labels[j]];
   if (labels.includes(UNLABELED)) return `${name}: ${d}. One is unlabeled.`;
   const kind = labels[0] === labels[1] ? "partners" : "strangers";
   const p = `picked with p = ${show(result.probability[i][j])}`;
+  if (chapter < 3) return `${name}: ${d}, ${p}.`;
+  if (chapter < 4) return `${name}, ${kind}: ${d}, ${p}.`;
   return `${name}, ${kind}: ${d}, ${p}, ${effectOf(result.force[i][j])}.`;
+}
+
+/** Without what rounding leaves. */
+function showDistance(d) {
+  return show(Math.abs(d) < 1e-12 ? 0 : d);
 }
 
 function effectOf(force) {
@@ -1549,9 +1590,11 @@ const MOVES = {
 };
 
 class Matrices {
-  constructor(model) {
+  /** `names`: of the kinds that are shown, with "-" for a space; all by default. */
+  constructor(model, names = null) {
     this.model = model;
-    this.maps = KINDS.map((kind) => new HeatMap(model, kind));
+    const isShown = ({ name }) => names?.includes(name.replace(/ /g, "-")) ?? true;
+    this.maps = KINDS.filter(isShown).map((kind) => new HeatMap(model, kind));
     this.readout = html("p", { class: "readout", "aria-live": "polite" });
     const maps = html("div", { class: "maps" }, ...this.maps.map((map) => map.element));
     this.element = html("div", {}, maps, this.readout);
@@ -1824,13 +1867,14 @@ function distanceChoice(model) {
   });
 }
 
-/** A slider of log T for below the chart, the number, and the best one. */
-function temperatureControls(model) {
-  const change = (temperature, merge) =>
-    model.edit(
-      { temperature: Number(temperature.toPrecision(3)), annealed: false },
-      merge,
-    );
+function changeTemperature(model, temperature, merge) {
+  const rounded = Number(temperature.toPrecision(3));
+  model.edit({ temperature: rounded, annealed: false }, merge);
+}
+
+/** A slider of log T, and the number. */
+function temperatureSlider(model) {
+  const change = (temperature, merge) => changeTemperature(model, temperature, merge);
   const slider = logSlider("temperature", [-3, 3], {
     value: () => model.state.temperature,
     change: (temperature) => change(temperature, "temperature"),
@@ -1842,24 +1886,33 @@ function temperatureControls(model) {
     (temperature) => change(temperature),
     { min: COLDEST, max: HOTTEST },
   );
-  const within = (temperature) => Math.max(COLDEST, Math.min(HOTTEST, temperature));
-  const best = button("", () => change(within(model.landscape.best.temperature)));
   const draw = () => {
     slider.draw();
     field.draw();
     const now = showTemperature(model.state.temperature);
     set(slider.element, { "aria-valuetext": `T = ${now}` });
+  };
+  const wrapped = html("div", { class: "slider" }, slider.element);
+  const element = html("div", { class: "bar" }, wrapped, field.element);
+  return { slider: wrapped, field: field.element, element, draw };
+}
+
+/** The slider for below the chart, the number, and the best one. */
+function temperatureControls(model) {
+  const { slider, field, draw: drawSlider } = temperatureSlider(model);
+  const within = (temperature) => Math.max(COLDEST, Math.min(HOTTEST, temperature));
+  const best = button("", () =>
+    changeTemperature(model, within(model.landscape.best.temperature)),
+  );
+  const draw = () => {
+    drawSlider();
     const found = model.landscape.best;
     best.disabled = !found;
     best.textContent = found
       ? `Best T: ${showTemperature(found.temperature)}`
       : "No best T";
   };
-  return {
-    slider: html("div", { class: "slider" }, slider.element),
-    element: bar(field.element, best),
-    draw,
-  };
+  return { slider, element: bar(field, best), draw };
 }
 
 /** Play, step, and back. */
@@ -1922,7 +1975,7 @@ function descentSettings(model, player) {
   const rows = [bar(optimizer.element, speed), bar(field), bar(anneal.element)];
   return { element: html("div", {}, ...rows), draw };
 }
-return { distanceChoice, temperatureControls, stepBar, descentSettings };
+return { distanceChoice, temperatureSlider, temperatureControls, stepBar, descentSettings };
 })();
 const module_python = (() => {
 // "Copy as Python": code that computes the same number with the package.
@@ -2270,6 +2323,7 @@ const { Pointer, pressKey } = module_gestures;
 const { describe } = module_words;
 
 const RADIUS = 8;
+const SMALL_RADIUS = 6.5;
 const TOUCH = 18;
 const LONGEST_ARROW = 52;
 const HEAD = 6;
@@ -2279,6 +2333,7 @@ const LAYERS = ["grid", "trails", "lines", "arrows", "marks"];
 class Stage {
   constructor(model) {
     this.model = model;
+    this.radius = model.chapter < Infinity ? SMALL_RADIUS : RADIUS;
     this.camera = new Camera();
     this.layers = LAYERS.map((name) => {
       this[name] = svg(name === "arrows" ? "path" : "g", { class: name });
@@ -2433,9 +2488,9 @@ class Stage {
         pointerleave: () => free() && model.point(null),
       },
       svg("circle", { class: "touch", r: TOUCH }),
-      svg("circle", { class: "halo", r: RADIUS + 5 }),
+      svg("circle", { class: "halo", r: this.radius + 5 }),
       svg("path", { class: "shape" }),
-      svg("text", { y: -RADIUS - 6 }),
+      svg("text", { y: -this.radius - 6 }),
     );
   }
 
@@ -2459,7 +2514,7 @@ class Stage {
       "aria-label": `point ${i + 1}, ${nameOfClass(label)}, at ${at}, ${loss}`,
     });
     const numbered = state.points.length <= 12 || chosen || named;
-    set(mark.children[2], { d: shapeOf(label, RADIUS) });
+    set(mark.children[2], { d: shapeOf(label, this.radius) });
     mark.children[3].textContent = numbered ? i + 1 : "";
   }
 
@@ -2486,7 +2541,14 @@ return { Stage };
 })();
 const module_layout = (() => {
 // The parts of a playground, and where they stand.
-const { layerBar, pointBar, presetBar, toolBar } = module_bars;
+const {
+  classChoice,
+  layerBar,
+  pointBar,
+  presetBar,
+  smallBar,
+  toolBar,
+} = module_bars;
 const { RowChart, StepChart, TemperatureChart } = module_charts;
 const { html } = module_dom;
 const { lossPanel } = module_loss_panel;
@@ -2498,13 +2560,14 @@ const {
   distanceChoice,
   stepBar,
   temperatureControls,
+  temperatureSlider,
 } = module_settings;
 const { sharePanel } = module_share;
 const { Stage } = module_stage;
 
 const LINES = ["exact", "published", "chance"];
 
-/** Each part: its name, its place, its element, and what is drawn anew with the model. */
+/** The parts of the large playground: name, place, element, and what is drawn anew. */
 function makeParts(model) {
   const player = new Player(model);
   const points = [toolBar, Stage, layerBar, pointBar].map((make) =>
@@ -2531,6 +2594,29 @@ function makeParts(model) {
     part("matrices", "below", "Every pair", single(Matrices)),
     part("numbers", "below", "", single(numbersTable)),
     part("share", "below", "", single(sharePanel)),
+  ];
+}
+
+/** Those of the small ones: one idea each. */
+function makeSmallParts(model, maps) {
+  const player = new Player(model);
+  const distance = distanceChoice(model);
+  const classes = classChoice(model, () => model.state.chosen);
+  const [curve, slider] = [new TemperatureChart(model), temperatureSlider(model)];
+  const descent = [stepBar, descentSettings].map((make) => make(model, player));
+  return [
+    part("stage", "left", "The points", [new Stage(model), smallBar(model)]),
+    part("distance", "right", "Distance", [distance]),
+    part("loss", "right", "The loss", [lossPanel(model)]),
+    part("curve", "right", "Loss against temperature", [
+      curve,
+      { element: slider.slider, draw: slider.draw },
+      { element: legend() },
+    ]),
+    part("descent", "right", "Descend the loss", [...descent, new StepChart(model)]),
+    part("temperature", "right", "Temperature", [temperatureSlider(model)]),
+    part("classes", "right", "Class of the chosen point", [classes]),
+    part("matrices", "right", "Every pair", [new Matrices(model, maps)]),
   ];
 }
 
@@ -2563,7 +2649,9 @@ function legend() {
 
 /** Fills a place of the page with the parts that it names; returns what to draw. */
 function build(place, model) {
-  const all = makeParts(model);
+  const small = "chapter" in place.dataset;
+  const maps = place.dataset.maps?.split(" ");
+  const all = small ? makeSmallParts(model, maps) : makeParts(model);
   const wanted = place.dataset.parts?.split(" ") ?? all.map(({ name }) => name);
   const parts = all.filter(({ name }) => wanted.includes(name));
   const at = (where) =>
@@ -2669,16 +2757,18 @@ const LONGEST_TRAIL = 120;
 const TOO_FAR = 1e6;
 
 class Model extends Computed {
-  constructor(state, notify) {
+  /** `chapter`: nothing is said or drawn that the book explains only later. */
+  constructor(state, notify, chapter = Infinity) {
     super();
     this.notify = notify;
+    this.chapter = chapter;
     this.past = [];
     this.future = [];
     this.merged = "";
     this.hover = null; // {i} or {i, j}: what the pointer is on
     this.tool = "move";
     this.newClass = 0;
-    this.layers = { lines: true, arrows: true, trails: true };
+    this.layers = { lines: chapter >= 2, arrows: chapter >= 4, trails: true };
     this.speed = "normal";
     this.playing = false;
     this.message = "";
@@ -2786,6 +2876,7 @@ class Model extends Computed {
   }
 
   label(i, label) {
+    if (this.chapter < 3) return; // no classes yet
     this.edit({ labels: this.state.labels.map((old, j) => (j === i ? label : old)) });
   }
 
@@ -2884,6 +2975,8 @@ const module_main = (() => {
 //
 //     data-state="#play&preset=six"   what it starts from
 //     data-parts="stage loss"         which of its parts are shown; all by default
+//     data-chapter="2"                a small one: it knows chapters 1 and 2 only
+//     data-maps="distance mask"       which matrices a small one shows
 //     data-address                    whether the page's address follows it
 const { build } = module_layout;
 const { evaluate } = module_loss;
@@ -2912,7 +3005,8 @@ function start(place) {
     requestAnimationFrame(draw);
   };
   const given = address?.read() ?? decode(place.dataset.state ?? "");
-  const model = new Model(given ?? startOf("six"), notify);
+  const chapter = Number(place.dataset.chapter ?? Infinity);
+  const model = new Model(given ?? startOf("six"), notify, chapter);
   parts = build(place, model);
   place.classList.add("ready");
   address?.join(model);
