@@ -4,7 +4,6 @@ Aligned videos of people who react to the same film are such frames: nobody has 
 a face, but at the same moment the faces should mean the same.
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,7 +104,7 @@ def check_script(
         raise ValueError(f"scales must be positive; got {scales.min().item():g}")
 
 
-def load_aligned(folder: str | os.PathLike[str]) -> AlignedFrames:
+def load_aligned(folder: str | Path) -> AlignedFrames:
     """Read your own aligned frames: FOLDER/PERFORMER/MOMENT.png, or .jpg.
 
     Files of one name, whatever the performer, are one moment. Performers and moments
