@@ -2,6 +2,7 @@
 
 import ast
 import email
+import importlib
 import importlib.metadata
 import json
 import os
@@ -265,6 +266,18 @@ def test_pip_brings_this_clone_and_every_extra():
     assert line.startswith("-e .[")
     requirement = Requirement(line.replace("-e .", PROJECT["name"]))
     assert requirement.extras == set(EXTRAS)
+
+
+def test_type_checkers_see_the_public_names_where_they_live():
+    """`py.typed` says that they may look; without imports, all names would be Any."""
+    source = (ROOT / "snnl_tutorial" / "__init__.py").read_text()
+    (block,) = (node for node in ast.parse(source).body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert seen.keys() == set(snnl_tutorial.__all__)
+    for name, module in seen.items():
+        ours = getattr(snnl_tutorial, name)
+        assert getattr(importlib.import_module(module), name) is ours
 
 
 # --- importing, and the wheel ---------------------------------------------------------

@@ -1,6 +1,6 @@
 """What the wheel holds of the book and of its results: a build hook of hatchling.
 
-`snnl run` executes a chapter anew, so the wheel's chapters have no stored outputs: these
+`snnl run` executes a chapter anew, so its chapters are without stored outputs, which
 are most of their size. Of data/results, it holds the tables, and those folders of
 records that a chapter reads.
 """
