@@ -6,6 +6,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HTML := _build/html/index.html
+CHECK := $(BIN)/check-jsonschema --quiet --builtin-schema vendor
 WORKERS ?= 2
 # One thread a process: small training is far slower with two that fight.
 export OMP_NUM_THREADS ?= 1
@@ -46,10 +47,15 @@ test-cpus: .venv/installed  ## the stored outputs again: AVX2, two threads, firs
 fuzz: .venv/installed  ## the loss against the float64 loop, in thousands of random cases
 	$(BIN)/python -m pytest tests/loss/test_fuzz.py --hypothesis-profile fuzz --numprocesses $(WORKERS)
 
-lint: .venv/installed  ## ruff, mypy, and whether tables and playground are up to date
+lint: .venv/installed  ## ruff, mypy, GitHub's files, and whether tables and playground are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(CHECK).github-workflows .github/workflows/*.yml
+	$(CHECK).github-issue-forms .github/ISSUE_TEMPLATE/[0-9]-*.yml
+	$(CHECK).github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(CHECK).dependabot .github/dependabot.yml
+	$(CHECK).citation-file-format CITATION.cff
 	$(BIN)/python tools/chapter_tables.py --check
 	$(BIN)/python tools/bundle_playground.py --check
 

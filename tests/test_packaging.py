@@ -2,6 +2,9 @@
 
 import ast
 import email
+import importlib
+import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -14,8 +17,11 @@ import zipfile
 from itertools import chain
 from pathlib import Path
 
+import nbformat
 import pytest
+import wheel_files
 import yaml
+from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -46,16 +52,15 @@ ROOMS = (
     "cli",
 )
 
-# Google Colab in August 2026, with the Python of the runtimes still on offer. Its
-# scikit-learn was not noted down.
+# Google Colab in August 2026, with the Python of the runtimes still on offer.
 COLAB_PYTHON = ["3.12", "3.13"]
 COLAB = {
-    "torch": "2.11",
-    "numpy": "2.1.3",
-    "matplotlib": "3.10.0",
-    "seaborn": "0.13.2",
-    "tqdm": "4.67",
+    canonicalize_name(name): Version(version)
+    for name, version in re.findall(
+        r"(?m)^([\w.-]+)==(\S+)$", (ROOT / ".github" / "colab.txt").read_text()
+    )
 }
+COLAB_EXTRAS = ["run", "maps", "vision"]
 # What conda-forge calls otherwise. The -base packages leave out what nobody needs here.
 CONDA_NAMES = {
     "torch": "pytorch",
@@ -84,9 +89,74 @@ def run(*command, **options):
 def test_the_core_has_lower_bounds_only_and_colab_meets_them(name):
     operators = {clause.operator for clause in CORE[name].specifier}
     assert operators == {">="}
-    assert name in COLAB or name == "scikit-learn"
-    if name in COLAB:
-        assert Version(COLAB[name]) in CORE[name].specifier
+    assert COLAB[name] in CORE[name].specifier
+
+
+def readers_extras():
+    """The extras that the README or a chapter installs, by their name or piecemeal."""
+    readme = (ROOT / "README.md").read_text()
+    extras = {
+        extra
+        for listed in re.findall(r"snnl-tutorial\[([\w,]+)\]", readme)
+        for extra in listed.split(",")
+    }
+    extras |= set(re.findall(r"the extra `(\w+)`", readme))
+    for path in (ROOT / "book" / "chapters").glob("*.ipynb"):
+        for line in re.findall(r"%pip install ([^\"\\]+)", path.read_text("utf-8")):
+            names = set(map(canonicalize_name, line.split()))
+            for extra in COLAB_EXTRAS:
+                brought = map(Requirement, EXTRAS[extra])
+                if names & {canonicalize_name(r.name) for r in brought}:
+                    extras.add(extra)
+    return extras
+
+
+def demands(texts, asked_by, extras=("",)):
+    """Yield (who, requirement) for all that pip has to look at on Colab.
+
+    What Colab has stays as it is, so its own requirements are met; what it lacks is
+    installed, and is looked into in the version that is installed here.
+    """
+    seen = set()
+    queue = [(asked_by, Requirement(text), extras) for text in texts]
+    while queue:
+        who, requirement, asked = queue.pop()
+        marker = requirement.marker
+        if marker and not any(marker.evaluate({"extra": extra}) for extra in asked):
+            continue
+        name = canonicalize_name(requirement.name)
+        yield who, requirement
+        if name in COLAB or name in seen:
+            continue
+        seen.add(name)
+        inner = tuple(requirement.extras) or ("",)
+        for text in importlib.metadata.requires(name) or []:
+            queue.append((name, Requirement(text), inner))
+
+
+def test_the_extras_that_readers_install_are_found():
+    assert readers_extras() == set(COLAB_EXTRAS)
+
+
+@pytest.mark.parametrize("extra", COLAB_EXTRAS)
+def test_an_extra_replaces_nothing_on_colab(extra):
+    """Neither do its own bounds, nor those of the packages that it brings."""
+    met = set()
+    for who, requirement in demands(EXTRAS[extra], extra):
+        name = canonicalize_name(requirement.name)
+        if name in COLAB:
+            assert COLAB[name] in requirement.specifier, (who, str(requirement))
+            met.add(name)
+    assert met >= {"run": {"ipykernel", "pandas", "click"}}.get(extra, set())
+
+
+def test_colabs_list_holds_what_colab_pins():
+    """Colab breaks where these are replaced; the monthly run installs the same list."""
+    assert str(COLAB["ipykernel"]) == "6.17.1"
+    assert str(COLAB["ipython"]) == "7.34.0"
+    assert str(COLAB["scikit-learn"]) == "1.6.1"
+    workflow = (ROOT / ".github" / "workflows" / "colab.yml").read_text()
+    assert f"--constraint .github/colab.txt '.[{','.join(COLAB_EXTRAS)}]'" in workflow
 
 
 @pytest.mark.parametrize("python", COLAB_PYTHON)
@@ -199,6 +269,18 @@ def test_pip_brings_this_clone_and_every_extra():
     assert requirement.extras == set(EXTRAS)
 
 
+def test_type_checkers_see_the_public_names_where_they_live():
+    """`py.typed` says that they may look; without imports, all names would be Any."""
+    source = (ROOT / "snnl_tutorial" / "__init__.py").read_text()
+    (block,) = (node for node in ast.parse(source).body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert seen.keys() == set(snnl_tutorial.__all__)
+    for name, module in seen.items():
+        ours = getattr(snnl_tutorial, name)
+        assert getattr(importlib.import_module(module), name) is ours
+
+
 # --- importing, and the wheel ---------------------------------------------------------
 
 
@@ -220,15 +302,32 @@ def built(tmp_path_factory):
     return wheel, sdist
 
 
+def records_read(path):
+    """The folders of records that a chapter reads."""
+    return wheel_files.RECORDS.findall(chapter_code(path))
+
+
+def chapter_code(path):
+    return wheel_files.code(json.loads(path.read_text("utf-8")))
+
+
 def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
     with zipfile.ZipFile(built[0]) as archive:
         names = set(archive.namelist())
     tops = {name.split("/")[0] for name in names}
     info = f"snnl_tutorial-{PROJECT['version']}.dist-info"
     assert tops == {"snnl_tutorial", info}
-    stored = [path for path in (ROOT / "data/results").rglob("*") if path.is_file()]
-    results = {str(path.relative_to(ROOT / "data")) for path in stored}
-    assert {"results/loss.csv", "results/papers.csv"} <= results
+    tables = {f"results/{path.name}" for path in ROOT.glob("data/results/*.csv")}
+    assert {"results/loss.csv", "results/papers.csv"} <= tables
+    folders = {name.split("/")[3] for name in names if "data/results/" in name}
+    records = folders - {Path(table).name for table in tables}
+    assert records == set(chain(*map(records_read, ROOT.glob("book/chapters/*.ipynb"))))
+    assert {"few_labels", "gpu", "papers"} <= records
+    results = tables | {
+        path.relative_to(ROOT / "data").as_posix()
+        for folder in records
+        for path in (ROOT / "data" / "results" / folder).iterdir()
+    }
     data = "snnl_tutorial/data/"
     assert {name.removeprefix(data) for name in names if name.startswith(data)} == {
         "mnist-5000-1000.npz",
@@ -240,14 +339,91 @@ def test_the_wheel_holds_the_package_the_data_and_the_licenses(built):
         *results,
     }
     book = {
-        f"snnl_tutorial/{p.relative_to(ROOT)}"
+        f"snnl_tutorial/{p.relative_to(ROOT).as_posix()}"
         for p in ROOT.glob("book/chapters/*.ipynb")
     }
     assert len(book) >= 8
     shipped = "snnl_tutorial/book/"
     assert {name for name in names if name.startswith(shipped)} == book
-    sources = {str(p.relative_to(ROOT)) for p in ROOT.glob("snnl_tutorial/**/*.py")}
-    assert sources <= names
+    sources = {
+        p.relative_to(ROOT).as_posix() for p in ROOT.glob("snnl_tutorial/**/*.py")
+    }
+    assert sources | {"snnl_tutorial/py.typed"} <= names
+
+
+def test_the_wheels_chapters_are_the_books_without_what_they_printed(built):
+    """Cell for cell, read by another library than the one that wrote them."""
+    with zipfile.ZipFile(built[0]) as archive:
+        for path in ROOT.glob("book/chapters/*.ipynb"):
+            name = f"snnl_tutorial/book/chapters/{path.name}"
+            shipped = nbformat.reads(archive.read(name).decode(), as_version=4)
+            nbformat.validate(shipped)
+            ours = nbformat.read(path, as_version=4)
+            assert [(c.cell_type, c.source, c.metadata) for c in shipped.cells] == [
+                (c.cell_type, c.source, c.metadata) for c in ours.cells
+            ]
+            assert not any(cell.get("outputs") for cell in shipped.cells)
+            assert shipped.metadata == ours.metadata
+
+
+def test_every_folder_of_records_that_a_chapter_reads_is_found():
+    """Written in another form, it would be missing in the wheel only."""
+    for path in ROOT.glob("book/chapters/*.ipynb"):
+        found = records_read(path)
+        assert len(found) == chapter_code(path).count('"results"'), path.name
+        assert all((ROOT / "data" / "results" / name).is_dir() for name in found)
+
+
+def test_the_wheel_is_no_larger_than_its_images_demand(built):
+    assert built[0].stat().st_size < 8_000_000
+
+
+def test_pypi_takes_the_metadata_and_finds_no_link_without_a_host(built):
+    done = run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *built)
+    assert done.count("PASSED") == 2
+    with zipfile.ZipFile(built[0]) as archive:
+        info = f"snnl_tutorial-{PROJECT['version']}.dist-info"
+        metadata = email.message_from_bytes(archive.read(f"{info}/METADATA"))
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    shown = MarkdownIt("commonmark").enable("table").render(metadata.get_payload())
+    targets = re.findall(r"""(?:href|src)=["']([^"']*)["']""", shown)
+    assert len(targets) > 20
+    assert [target for target in targets if not target.startswith("https://")] == []
+    images = re.findall(r"""<img src=["']([^"']*)""", shown)
+    home = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
+    raw = f"https://raw.githubusercontent.com/{home}/"
+    assert images
+    assert all(image.startswith(raw) for image in images)
+    for image in images:
+        assert (ROOT / image.removeprefix(raw).partition("/")[2]).is_file(), image
+
+
+def test_the_project_page_has_its_links_and_classifiers():
+    home = PROJECT["urls"]["Repository"]
+    assert set(PROJECT["urls"]) == {
+        "Repository",
+        "Homepage",
+        "Documentation",
+        "Changelog",
+        "Issues",
+    }
+    owner, name = home.removeprefix("https://github.com/").split("/")
+    for url in PROJECT["urls"].values():
+        assert url.startswith((home, f"https://{owner}.github.io/{name}/")), url
+    assert "Typing :: Typed" in PROJECT["classifiers"]
+    for python in ("3.11", "3.12", "3.13", "3.14"):
+        assert f"Programming Language :: Python :: {python}" in PROJECT["classifiers"]
+        matrix = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+        assert f'"{python}"' in matrix
+
+
+def test_binder_installs_what_chapters_need_and_no_more():
+    lines = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("-e "))
+    requirement = Requirement(line.replace("-e .", PROJECT["name"]))
+    assert requirement.extras == set(COLAB_EXTRAS)
+    (python,) = (ROOT / ".binder" / "runtime.txt").read_text().split()
+    assert python.removeprefix("python-") in SpecifierSet(PROJECT["requires-python"])
 
 
 def test_the_wheel_states_the_licenses_of_all_that_it_holds(built):

@@ -9,6 +9,7 @@ import pytest
 import set_repository
 
 OLD, NEW = "ann/old-name", "bob/new.name"
+HOME = f"https://github.com/{NEW}"
 
 
 def write_project(root, home, ref="main"):
@@ -16,8 +17,13 @@ def write_project(root, home, ref="main"):
     colab = f"https://colab.research.google.com/github/{home}/blob/{ref}/book/01.ipynb"
     at = "" if ref == "main" else f"@{ref}"
     texts = {
-        "pyproject.toml": f'[project.urls]\nRepository = "https://github.com/{home}"\n',
-        "README.md": f"[Run]({colab}), git clone https://github.com/{home}.git, "
+        "pyproject.toml": f'[project.urls]\nRepository = "https://github.com/{home}"\n'
+        f'Homepage = "https://{owner}.github.io/{name}/"\n'
+        f'Changelog = "https://github.com/{home}/blob/{ref}/CHANGELOG.md"\n'
+        f'Issues = "https://github.com/{home}/issues"\n'
+        f"replacement = '\\1https://raw.githubusercontent.com/{home}/{ref}/'\n",
+        "README.md": f"![Map](https://raw.githubusercontent.com/{home}/{ref}/map.png) "
+        f"[Run]({colab}), git clone https://github.com/{home}.git, "
         f"see https://{owner}.github.io/{name}/index.html and github.com/{home}.\n",
         "_config.yml": f"repository:\n  url: https://github.com/{home}\r\n"
         f"  branch: {ref}  # or a tag\r\n",
@@ -103,12 +109,16 @@ def test_a_ref_that_no_link_can_hold_is_refused(ref, project, capsys):
 
 def test_check_names_the_files_that_differ_and_changes_nothing(project, capsys):
     pyproject = project / "pyproject.toml"
-    pyproject.write_text(pyproject.read_text().replace(OLD, NEW))
+    moved = pyproject.read_text().replace(f'"https://github.com/{OLD}"', f'"{HOME}"')
+    pyproject.write_text(moved)
     before = contents(project)
     assert set_repository.main(["--check", "--root", str(project)]) == 1
     errors = capsys.readouterr().err.splitlines()
+    assert len([line for line in errors if "pyproject.toml" in line]) == 3
+    assert len([line for line in errors if "README.md" in line]) == 2
     assert {line.split(" in ")[1].split(":")[0] for line in errors} == {
         "README.md",
+        "pyproject.toml",
         "_config.yml",
         "CITATION.cff",
         str(Path("book", "01.ipynb")),

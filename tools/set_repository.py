@@ -38,6 +38,8 @@ SKIPPED_AT_ROOT = {
 LINKS = re.compile(
     r"(?:colab\.research\.google\.com/github/"
     r"|mybinder\.org/v2/gh/"
+    r"|\\1https://(?:github|raw\.githubusercontent)\.com/"  # README's links on PyPI
+    r"|(?:Homepage|Documentation|Changelog|Issues) *= *[\"']https://github\.com/"
     r"|git\+https://github\.com/"
     r"|git clone https://github\.com/"
     r"|repository-code: *[\"']?https://github\.com/"
@@ -108,7 +110,8 @@ def current_ref(root: Path) -> str:
 def replace_ref(text: str, home: str, ref: str) -> str:
     """Let links to files of this home, and what pip installs from it, be of `ref`."""
     home = re.escape(home)
-    links = rf"((?:github\.com|/github)/{home}/blob/|/v2/gh/{home}/)[\w.-]+"
+    folders = rf"(?:github\.com|/github)/{home}/blob"
+    links = rf"({folders}/|/v2/gh/{home}/|githubusercontent\.com/{home}/)[\w.-]+"
     text = re.sub(links, rf"\g<1>{ref}", text)
     installed = rf"(git\+https://github\.com/{home}(?:\.git)?)(?:@[\w.-]+)?(?![\w.@-])"
     version = "" if ref == "main" else f"@{ref}"  # main is what pip takes by itself

@@ -1,11 +1,13 @@
 """Sweeps: checked first, run in parallel, and the same after an interruption."""
 
+import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import pytest
+from dask.distributed import Client, LocalCluster
 
 from snnl_tutorial.learning.objectives import METHODS, NETWORKS
 from snnl_tutorial.runs.locks import lock_run
@@ -367,6 +369,26 @@ def test_each_kernel_has_one_thread_unless_the_user_says_otherwise(folder, monke
             monkeypatch.setenv("OMP_NUM_THREADS", given)
         (record,) = run_sweep(runs, folder / expected)
         assert record["metrics"] == {"threads": expected}
+
+
+def test_dask_carries_the_runs_to_its_workers(folder):
+    """Two processes here; a scheduler's address instead makes them other machines."""
+    runs = read_sweep(write_sweep(folder, SEEDS))
+    options = {"dashboard_address": None, "silence_logs": logging.ERROR}
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster,
+        Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        records = run_sweep(runs, folder / "runs", jobs=2)
+    assert {record["run"]: record["metrics"] for record in records} == {
+        "tiny-seed=1": {"product": 0.5},
+        "tiny-seed=2": {"product": 1.0},
+    }
+    assert {record["run"] for record in read_records(folder / "runs")} == {
+        run.name for run in runs
+    }
+    assert run_sweep(runs, folder / "runs") == []
 
 
 def test_a_backend_of_joblib_carries_the_runs_elsewhere(folder):
