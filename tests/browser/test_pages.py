@@ -167,7 +167,8 @@ def test_internal_links_lead_somewhere(
         else:
             dead.append(link)
             continue
-        if anchor and unquote(anchor) not in known:
+        state = target == "playground" and anchor.startswith("play&")  # of its points
+        if anchor and unquote(anchor) not in known and not state:
             dead.append(link)
     assert dead == []
 
