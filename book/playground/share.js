@@ -7,7 +7,9 @@ import { encode } from "./state.js";
 const SAID_FOR = 4000; // milliseconds
 
 export function sharePanel(model) {
-  const code = html("pre", { class: "code", tabindex: 0, "aria-label": "Python code" });
+  const code = html("pre", { class: "code" });
+  // The theme takes the focus from every `pre` that did not scroll when it looked.
+  const region = { class: "scroll", tabindex: 0, role: "region" };
   const said = html("span", { role: "status" });
   const say = (text) => {
     said.textContent = text;
@@ -27,7 +29,7 @@ export function sharePanel(model) {
     "details",
     { class: "more", toggle: () => draw() },
     html("summary", {}, "The same number in Python"),
-    code,
+    html("div", { ...region, "aria-label": "Python code" }, code),
   );
   const draw = () => {
     if (box.open && !model.playing) code.textContent = program();

@@ -2042,7 +2042,9 @@ const { encode } = module_state;
 const SAID_FOR = 4000; // milliseconds
 
 function sharePanel(model) {
-  const code = html("pre", { class: "code", tabindex: 0, "aria-label": "Python code" });
+  const code = html("pre", { class: "code" });
+  // The theme takes the focus from every `pre` that did not scroll when it looked.
+  const region = { class: "scroll", tabindex: 0, role: "region" };
   const said = html("span", { role: "status" });
   const say = (text) => {
     said.textContent = text;
@@ -2062,7 +2064,7 @@ function sharePanel(model) {
     "details",
     { class: "more", toggle: () => draw() },
     html("summary", {}, "The same number in Python"),
-    code,
+    html("div", { ...region, "aria-label": "Python code" }, code),
   );
   const draw = () => {
     if (box.open && !model.playing) code.textContent = program();
